@@ -1,0 +1,5 @@
+"""`python3 -m aptkeep`."""
+
+from aptkeep.cli import main
+
+main()

@@ -1,0 +1,88 @@
+"""The `aptkeep` command. A command's module is imported when it's called, not before."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+import click
+
+from aptkeep import __version__
+from aptkeep.cli import output
+from aptkeep.errors import AptkeepError, ExitCode
+
+# The help texts stand here, so that `aptkeep --help` imports none of the commands.
+COMMANDS = {
+    "start": "Bring back what is wanted: what a machine runs at start.",
+    "record": "Record the present state now.",
+    "restore": "Bring back what is wanted and not here.",
+    "status": "Show what is wanted, present, pending and not yet recorded.",
+    "history": "List the generations.",
+    "show": "Show a generation.",
+    "diff": "Show what two generations wish differently.",
+    "rollback": "Go back to an older generation.",
+    "forget": "No longer want a package or a source.",
+}
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands by name and help text."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's interface
+        """The names, in the order in which a person meets them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """The command of that name."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"aptkeep.cli.{cmd_name}").command
+        return command
+
+    def format_commands(
+        self,
+        ctx: click.Context,  # noqa: ARG002 - click's interface
+        formatter: click.HelpFormatter,
+    ) -> None:
+        """The commands with their help texts, none imported."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.option(
+    "-o",
+    "options",
+    metavar="NAME=VALUE",
+    multiple=True,
+    help="Set an option of apt.conf(5), for example Aptkeep::Home=/home/user.",
+)
+@click.version_option(__version__, "--version", message="%(prog)s %(version)s")
+@click.pass_context
+def group(context: click.Context, options: tuple[str, ...]) -> None:
+    """Keep what is installed with apt in the home, and bring it back on the next root."""
+    context.obj = options
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit with a code of the table in aptkeep(8)."""
+    try:
+        result: Any = group(arguments, prog_name="aptkeep", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(ExitCode.USAGE)
+    except click.exceptions.Exit as error:
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(ExitCode.OK)
+    except AptkeepError as error:
+        output.error(error)
+        sys.exit(error.exit_code)
+    sys.exit(result if isinstance(result, int) else ExitCode.OK)

@@ -1,0 +1,41 @@
+"""`aptkeep record`."""
+
+from __future__ import annotations
+
+import click
+
+from aptkeep.cli import context, output
+from aptkeep.errors import UsageError
+from aptkeep.machine.state import State
+from aptkeep.record import record
+
+
+@click.command("record")
+@context.options
+@context.as_json
+def command(options: tuple[str, ...], as_json: bool) -> None:  # noqa: FBT001 - click's interface
+    """Record the present state of this machine now."""
+    context.require_root("record")
+    configuration = context.configuration(options)
+    if not State(configuration.paths.state).started:
+        raise UsageError(
+            "aptkeep was not started on this machine",
+            details="it doesn't know what came with the image; nothing was recorded",
+            resolution="run 'aptkeep start' first, at best when the machine starts",
+        )
+    with context.locked(configuration):
+        recorded = record(configuration, "aptkeep record", thorough=True)
+    number = recorded.generation.number if recorded.generation else None
+    if as_json:
+        output.as_json(
+            generation=number,
+            unkept=[{"name": entry.subject, "reason": entry.reason} for entry in recorded.unkept],
+        )
+    else:
+        output.line(
+            f"aptkeep: recorded generation {number}." if number else "aptkeep: nothing new."
+        )
+    for entry in recorded.unkept:
+        output.warning(f"{entry.subject} is not kept: {entry.reason}")
+    for error in recorded.passed_over:
+        output.warning(error.one_line())

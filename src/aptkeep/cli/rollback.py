@@ -1,0 +1,33 @@
+"""`aptkeep rollback`."""
+
+from __future__ import annotations
+
+import click
+
+from aptkeep.cli import context
+from aptkeep.cli.restore import run
+from aptkeep.restore import Options
+from aptkeep.revise import rollback
+
+
+@click.command("rollback")
+@click.argument("number", type=click.IntRange(min=1), metavar="N")
+@click.option("--offline", is_flag=True, help="Never touch the network.")
+@context.options
+@context.as_json
+def command(
+    number: int,
+    offline: bool,  # noqa: FBT001 - click's interface
+    options: tuple[str, ...],
+    as_json: bool,  # noqa: FBT001
+) -> int:
+    """Go back to generation N: what was added since goes, what was removed returns.
+
+    The result is a new generation, so that a rollback can itself be rolled back.
+    """
+    context.require_root("roll back")
+    configuration = context.configuration(options)
+    with context.locked(configuration):
+        revised = rollback(configuration, number)
+    chosen = Options(offline=offline, generation=revised.new.number, undo=revised.old.number)
+    return run(configuration, chosen, json_wanted=as_json)

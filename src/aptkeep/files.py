@@ -1,0 +1,148 @@
+"""Opening files without surprises and writing them so that a crash leaves old or new, never half.
+
+On the hook path. Nothing here follows a link below the directory descriptor that it's given.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import stat
+import time
+from typing import TYPE_CHECKING
+
+from aptkeep.errors import LockedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+# O_NONBLOCK: opening a fifo that somebody planted must not wait for a writer.
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+TEMPORARY = ".new-"
+"""How the name of a file begins that isn't finished yet."""
+
+
+class NotRegularError(OSError):
+    """What was opened is no regular file, or larger than anybody expects."""
+
+
+@contextlib.contextmanager
+def directory(path: str) -> Iterator[int]:
+    """A descriptor of a directory that root vouches for by its path."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def open_directory_at(parent: int, name: str) -> int:
+    """A descriptor of the directory `name` in `parent`, which must not be a link."""
+    return os.open(name, _DIRECTORY, dir_fd=parent)
+
+
+def open_file_at(parent: int, name: str) -> int:
+    """A descriptor, for reading, of the file `name` in `parent`, which must not be a link."""
+    return os.open(name, _READ, dir_fd=parent)
+
+
+def read_regular(descriptor: int, limit: int) -> bytes:
+    """All that a regular file holds; NotRegularError if it's none or has over `limit` bytes."""
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode):
+        raise NotRegularError("it is no regular file")
+    # One byte more than the limit: a file may grow, and some claim to be empty and never end.
+    content = bytearray()
+    while len(content) <= limit:
+        piece = os.read(descriptor, min(limit + 1 - len(content), 1 << 20))
+        if not piece:
+            return bytes(content)
+        content += piece
+    raise NotRegularError(f"it is larger than {limit} bytes")
+
+
+def read_path(path: str, limit: int) -> tuple[bytes, int]:
+    """Content and permission bits of a file that root vouches for by its path; links are followed.
+
+    A fifo or a device is refused, not waited for.
+    """
+    descriptor = os.open(path, _READ & ~os.O_NOFOLLOW)
+    try:
+        return read_regular(descriptor, limit), stat.S_IMODE(os.fstat(descriptor).st_mode)
+    finally:
+        os.close(descriptor)
+
+
+def read_beneath(base: str, relative: str, limit: int) -> tuple[bytes, int]:
+    """Content and permission bits of a file below `base`, with no link followed on the way."""
+    *parents, name = relative.split("/")
+    with contextlib.ExitStack() as opened:
+        parent = opened.enter_context(directory(base))
+        for part in parents:
+            parent = open_directory_at(parent, part)
+            opened.callback(os.close, parent)
+        descriptor = open_file_at(parent, name)
+        opened.callback(os.close, descriptor)
+        return read_regular(descriptor, limit), stat.S_IMODE(os.fstat(descriptor).st_mode)
+
+
+def write_atomically(parent: int, name: str, content: bytes, mode: int = 0o644) -> None:
+    """Write `name` in `parent`: temporary file, fsync, rename, fsync of the directory."""
+    temporary = f"{TEMPORARY}{name}.{os.getpid()}"
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(temporary, dir_fd=parent)
+    descriptor = os.open(temporary, _CREATE, mode, dir_fd=parent)
+    try:
+        try:
+            os.fchmod(descriptor, mode)
+            _write_all(descriptor, content)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        os.rename(temporary, name, src_dir_fd=parent, dst_dir_fd=parent)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary, dir_fd=parent)
+        raise
+    os.fsync(parent)
+
+
+def remove_unfinished(parent: int) -> None:
+    """Delete what a process that died left half written in `parent`."""
+    for name in os.listdir(parent):
+        if name.startswith(TEMPORARY):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(name, dir_fd=parent)
+
+
+def lock(
+    descriptor: int, timeout: float, what: str, give_up: Callable[[], bool] = lambda: False
+) -> None:
+    """Take an exclusive flock(2), given back when the descriptor is closed.
+
+    LockedError, naming `what`, after `timeout` seconds, or as soon as `give_up` says so.
+    """
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline or give_up():
+                raise LockedError(
+                    f"another aptkeep is at work on {what}",
+                    details=f"its lock was not free within {timeout:g} seconds; nothing was done",
+                    resolution="wait for it to end and try again",
+                ) from None
+            time.sleep(0.05)
+        else:
+            return
+
+
+def _write_all(descriptor: int, content: bytes) -> None:
+    view = memoryview(content)
+    while view:
+        view = view[os.write(descriptor, view) :]

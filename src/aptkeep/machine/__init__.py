@@ -1,0 +1,1 @@
+"""This root: what dpkg and apt have on it, and the commands that change it."""

@@ -1,0 +1,278 @@
+"""What apt can get on this root, and which of what is wanted goes together. Off the hook path.
+
+libapt's own dependency cache decides. Nothing is installed here, and nothing is downloaded.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import apt_pkg
+
+from aptkeep.machine.dpkg import package_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A package to install, at this version, or to remove (version None)."""
+
+    name: str
+    version: str | None
+    purge: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Solution:
+    """The largest part of what is wanted that goes together."""
+
+    installs: dict[str, str] = field(default_factory=dict)
+    """Name to version: what was wanted, at its version or, where only that fits, the candidate."""
+    removals: dict[str, bool] = field(default_factory=dict)
+    """Name to whether it's purged."""
+    extra: dict[str, str] = field(default_factory=dict)
+    """Dependencies nobody recorded that must be installed or upgraded with them, by version."""
+    rejected: dict[str, str] = field(default_factory=dict)
+    """Name to reason."""
+
+    @property
+    def changes(self) -> frozenset[str]:
+        """Every package that carrying it out touches."""
+        return frozenset(self.installs) | frozenset(self.removals) | frozenset(self.extra)
+
+
+def newer(one: str, other: str) -> bool:
+    """Whether version `one` is later than `other`, as dpkg compares them (Debian policy 5.6.12)."""
+    _ready()
+    return bool(apt_pkg.version_compare(one, other) > 0)
+
+
+def _ready() -> None:
+    if not _ready_once:
+        apt_pkg.init_system()
+        _ready_once.append(True)
+
+
+_ready_once: list[bool] = []
+
+
+class Archive:
+    """apt's cache as its lists and dpkg's status make it at this moment."""
+
+    def __init__(self, native: str, *, recommends: bool = False) -> None:
+        _ready()
+        for option, value in (("Recommends", recommends), ("Suggests", False)):
+            apt_pkg.config.set(f"APT::Install-{option}", "true" if value else "false")
+        self._native = native
+        self._cache = apt_pkg.Cache(None)
+        self._depcache = apt_pkg.DepCache(self._cache)
+        self._installed = [p for p in self._cache.packages if p.current_ver is not None]
+
+    def offered(self, names: Iterable[str]) -> dict[str, tuple[str, ...]]:
+        """The versions that can be fetched of each package, apt's candidate first."""
+        result = {}
+        for name in names:
+            package = self._package(name)
+            if package is None:
+                continue
+            candidate = self._depcache.get_candidate_ver(package)
+            versions = [v.ver_str for v in package.version_list if v.downloadable]
+            if candidate is not None and candidate.ver_str in versions:
+                versions.remove(candidate.ver_str)
+                versions.insert(0, candidate.ver_str)
+            result[name] = tuple(dict.fromkeys(versions))
+        return result
+
+    def paragraphs(self, wanted: dict[str, str]) -> str:
+        """The control paragraphs of these versions, for dpkg's `available` database."""
+        records = apt_pkg.PackageRecords(self._cache)
+        texts = []
+        for name, version_string in wanted.items():
+            version = self._version(name, version_string)
+            if version is None:
+                continue
+            for package_file, index in version.file_list:
+                if package_file.filename and not package_file.not_source:
+                    records.lookup((package_file, index))
+                    texts.append(records.record.strip("\n"))
+                    break
+        return "\n\n".join(texts) + "\n" if texts else ""
+
+    def upgradable(self) -> dict[str, str]:
+        """Installed packages for which apt has another candidate: name to installed version."""
+        self._depcache.init()
+        result = {}
+        for package in self._installed:
+            candidate = self._depcache.get_candidate_ver(package)
+            if candidate is not None and candidate != package.current_ver:
+                result[self._name(package)] = package.current_ver.ver_str
+        return result
+
+    def solve(self, wanted: Sequence[Wanted]) -> Solution:
+        """The largest part of `wanted` that resolves without removing anything else.
+
+        All of it is tried first; what fails is halved until it's a single package, which is tried
+        at its candidate version and else rejected. So one bad package costs no other.
+        """
+        accepted: list[Wanted] = []
+        rejected: dict[str, str] = {}
+        candidates = {item.name: item for item in wanted}
+
+        def accept(group: Sequence[Wanted]) -> None:
+            if not group or self._resolves([*accepted, *group], candidates):
+                accepted.extend(group)
+                return
+            if len(group) > 1:
+                middle = len(group) // 2
+                accept(group[:middle])
+                accept(group[middle:])
+                return
+            item = group[0]
+            reason = self._reason(item)
+            del candidates[item.name]
+            alternative = self._at_candidate(item)
+            if alternative is not None and self._resolves([*accepted, alternative], candidates):
+                candidates[item.name] = alternative
+                accepted.append(alternative)
+            else:
+                rejected[item.name] = reason
+
+        accept(wanted)
+        self._resolves(accepted, candidates)
+        return self._solution(accepted, rejected)
+
+    def _resolves(self, items: Sequence[Wanted], candidates: dict[str, Wanted]) -> bool:
+        """Mark `items` on a clean slate; whether they fit without touching what isn't asked for.
+
+        The version of every wanted package is its candidate, whether it's among `items` or not:
+        a dependency that is recorded too comes in at its recorded version.
+        """
+        cache = self._depcache
+        cache.init()
+        for item in candidates.values():
+            version = self._version(item.name, item.version)
+            if version is not None:
+                cache.set_candidate_ver(version.parent_pkg, version)
+        marked = [(item, self._package(item.name)) for item in items]
+        with apt_pkg.ActionGroup(cache):
+            for with_dependencies in (False, True):
+                for item, package in marked:
+                    if item.version is not None and package is not None:
+                        cache.mark_install(package, with_dependencies, True)  # noqa: FBT003
+            for item, package in marked:
+                if item.version is None and package is not None:
+                    cache.mark_delete(package, item.purge)
+        if cache.broken_count:
+            return False
+        removals = {item.name for item in items if item.version is None}
+        if any(
+            cache.marked_delete(package) and self._name(package) not in removals
+            for package in self._installed
+        ):
+            return False
+        return all(self._fulfilled(item, package) for item, package in marked)
+
+    def _fulfilled(self, item: Wanted, package: apt_pkg.Package | None) -> bool:
+        if package is None:
+            return item.version is None
+        if item.version is None:
+            return bool(self._depcache.marked_delete(package)) or package.current_ver is None
+        candidate = self._depcache.get_candidate_ver(package)
+        changes = (
+            self._depcache.marked_install(package)
+            or self._depcache.marked_upgrade(package)
+            or self._depcache.marked_downgrade(package)
+            or self._depcache.marked_reinstall(package)
+        )
+        here = package.current_ver is not None and package.current_ver.ver_str == item.version
+        return here or (changes and candidate is not None and candidate.ver_str == item.version)
+
+    def _solution(self, accepted: Sequence[Wanted], rejected: dict[str, str]) -> Solution:
+        installs = {i.name: i.version for i in accepted if i.version is not None}
+        removals = {i.name: i.purge for i in accepted if i.version is None}
+        extra = {}
+        for package in self._cache.packages:
+            if self._depcache.marked_install(package) or self._depcache.marked_upgrade(package):
+                name = self._name(package)
+                if name not in installs:
+                    extra[name] = self._depcache.get_candidate_ver(package).ver_str
+        return Solution(installs, removals, extra, rejected)
+
+    def _at_candidate(self, item: Wanted) -> Wanted | None:
+        package = self._package(item.name)
+        if package is None or item.version is None:
+            return None
+        self._depcache.init()
+        candidate = self._depcache.get_candidate_ver(package)
+        if candidate is None or candidate.ver_str == item.version:
+            return None
+        return replace(item, version=candidate.ver_str)
+
+    def _reason(self, item: Wanted) -> str:
+        """Why a single package doesn't fit, read off the marks that were just tried for it."""
+        package = self._package(item.name)
+        if item.version is None:
+            broken = [self._name(p) for p in self._installed if self._depcache.is_inst_broken(p)]
+            also = [
+                self._name(p)
+                for p in self._installed
+                if self._depcache.marked_delete(p) and self._name(p) != item.name
+            ]
+            return f"{', '.join(broken or also) or 'another package'} of the image needs it"
+        version = self._version(item.name, item.version)
+        if package is None or version is None:
+            return "no repository that answers offers it"
+        for kind in ("PreDepends", "Depends"):
+            for group in version.depends_list.get(kind, []):
+                if not any(self._obtainable(alternative) for alternative in group):
+                    text = " | ".join(_dependency(alternative) for alternative in group)
+                    return f"it depends on {text}, which can't be installed here"
+        for kind in ("Conflicts", "Breaks"):
+            for group in version.depends_list.get(kind, []):
+                for alternative in group:
+                    for target in alternative.all_targets():
+                        if target.parent_pkg.current_ver == target:
+                            return (
+                                f"it conflicts with {self._name(target.parent_pkg)} "
+                                f"{target.ver_str}, which is on this machine"
+                            )
+        return "its dependencies can't be met together with what is on this machine"
+
+    def _obtainable(self, dependency: apt_pkg.Dependency) -> bool:
+        for target in dependency.all_targets():
+            package = target.parent_pkg
+            if package.current_ver == target:
+                return True
+            if self._depcache.get_candidate_ver(package) == target and target.downloadable:
+                held = package.selected_state == apt_pkg.SELSTATE_HOLD
+                if not (held and package.current_ver is not None):
+                    return True
+        return False
+
+    def _package(self, name: str) -> apt_pkg.Package | None:
+        bare, _, architecture = name.partition(":")
+        try:
+            return self._cache[bare, architecture or self._native]
+        except KeyError:
+            return None
+
+    def _version(self, name: str, version: str | None) -> apt_pkg.Version | None:
+        package = self._package(name)
+        if package is None or version is None:
+            return None
+        found = [v for v in package.version_list if v.ver_str == version]
+        # The same version may stand twice: as installed and, with another hash, in an archive.
+        return next((v for v in found if v.downloadable), found[0] if found else None)
+
+    def _name(self, package: apt_pkg.Package) -> str:
+        return package_name(package.name, package.architecture, self._native)
+
+
+def _dependency(alternative: apt_pkg.Dependency) -> str:
+    name = str(alternative.target_pkg.name)
+    if not alternative.target_ver:
+        return name
+    return f"{name} ({alternative.comp_type} {alternative.target_ver})"

@@ -1,0 +1,75 @@
+"""The command lines of apt that a restore runs. Pure: nothing is run here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+FORCE_OLD_CONFFILES = ("--force-confdef", "--force-confold")
+"""dpkg(1): keep the conffile that is there, and take the default where there is one."""
+
+
+@dataclass(frozen=True, slots=True)
+class AptGet:
+    """apt-get(8) as a restore calls it."""
+
+    options: tuple[str, ...] = ()
+    """The `X=Y` of our own command line, which hold for apt too."""
+    lock_timeout: float = 120.0
+    """Seconds."""
+
+    def update(self) -> list[str]:
+        """Fetch the package lists."""
+        return ["apt-get", *self._common(), "update"]
+
+    def dselect_upgrade(
+        self,
+        preferences_parts: str,
+        *,
+        simulate: bool = False,
+        offline: bool = False,
+        recommends: bool = False,
+        may_remove: bool = False,
+        downgrades: bool = False,
+    ) -> list[str]:
+        """Carry out dpkg's selections under the pins in `preferences_parts` alone."""
+        command = ["apt-get", *self._common(), "-y"]
+        command += _o("Dir::Etc::Preferences", "/dev/null")
+        command += _o("Dir::Etc::PreferencesParts", preferences_parts)
+        command += _o("APT::Install-Recommends", _boolean(recommends))
+        command += _o("APT::Install-Suggests", "false")
+        # One package whose script fails, or whose archive is gone, must not stop the others.
+        command += [*_o("DPkg::StopOnError", "false"), "--fix-missing"]
+        for force in FORCE_OLD_CONFFILES:
+            command += _o("Dpkg::Options::", force)
+        if offline:
+            command.append("--no-download")
+        if not may_remove:
+            command.append("--no-remove")
+        if downgrades:
+            command.append("--allow-downgrades")
+        if simulate:
+            command.append("--simulate")
+        return [*command, "dselect-upgrade"]
+
+    def mark(self, names: Iterable[str], *, auto: bool) -> list[str]:
+        """apt-mark(8) for these packages."""
+        return ["apt-mark", *self._common(quiet=False), "auto" if auto else "manual", *names]
+
+    def _common(self, *, quiet: bool = True) -> list[str]:
+        words = ["-q"] if quiet else []
+        for option in self.options:
+            words += ["-o", option]
+        timeout = -1 if self.lock_timeout == float("inf") else round(self.lock_timeout)
+        return [*words, *_o("DPkg::Lock::Timeout", str(timeout))]
+
+
+def _o(name: str, value: str) -> list[str]:
+    return ["-o", f"{name}={value}"]
+
+
+def _boolean(value: bool) -> str:  # noqa: FBT001 - the value itself
+    return "true" if value else "false"

@@ -1,0 +1,178 @@
+"""apt's own configuration, which is also ours: `Aptkeep::…` in apt.conf(5).
+
+On the hook path.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import apt_pkg
+
+from aptkeep.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+STATE_DIRECTORY = "var/lib/aptkeep"
+ITSELF = "aptkeep"
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """Where this root keeps what apt and dpkg know, as apt's configuration says."""
+
+    root: str
+    state: str
+    """aptkeep's own directory on the root."""
+    dpkg_directory: str
+    dpkg_status: str
+    extended_states: str
+    history_log: str
+    sources_list: str
+    sources_parts: str
+    preferences: str
+    preferences_parts: str
+    os_release: str
+    lock_frontend: str
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The `Aptkeep::` options, checked."""
+
+    home: str | None = None
+    store: str = ".local/share/aptkeep"
+    latest: bool = False
+    exclude: tuple[str, ...] = ()
+    hook_timeout: float = 10.0
+    """Seconds."""
+    lock_timeout: float = 120.0
+    """Seconds, from apt's own `DPkg::Lock::Timeout` where it is set."""
+
+    @cached_property
+    def _excluded(self) -> re.Pattern[str]:
+        return re.compile("|".join(f"(?:{pattern})" for pattern in self.exclude) or r"(?!)")
+
+    def excluded(self, name: str) -> bool:
+        """Whether a package is never kept: `Aptkeep::Exclude`, and aptkeep itself."""
+        bare = name.partition(":")[0]
+        return bare == ITSELF or self._excluded.search(bare) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """What was read from apt.conf(5) and the command line."""
+
+    paths: Paths
+    settings: Settings
+    architecture: str
+    """The native architecture."""
+    options: tuple[str, ...] = ()
+    """The `X=Y` of the command line, to hand on to the apt commands that we run."""
+
+
+def load(options: Iterable[str] = (), *, root: str | None = None) -> Configuration:
+    """Read apt's configuration, with `options` (`Aptkeep::Home=/home/x`) over it.
+
+    `root` makes another directory the root of everything (tests). Raises UsageError for an
+    option that has no `=` or a value that can't be.
+    """
+    apt_pkg.init_config()
+    configuration = apt_pkg.config
+    options = tuple(options)
+    for option in options:
+        name, equals, value = option.partition("=")
+        if not equals or not name:
+            raise UsageError(
+                f"the option '{option}' has no value",
+                resolution="write it as -o Name=value, for example -o Aptkeep::Home=/home/user",
+            )
+        configuration.set(name, value)
+    if root is not None:
+        configuration.set("Dir", root)
+    return Configuration(_paths(configuration), _settings(configuration), _native(), options)
+
+
+def _paths(configuration: apt_pkg.Configuration) -> Paths:
+    root = configuration.find_dir("Dir")
+    status = configuration.find_file("Dir::State::status")
+    dpkg_directory = os.path.dirname(status)
+    return Paths(
+        root=root,
+        state=os.path.join(root, STATE_DIRECTORY),
+        dpkg_directory=dpkg_directory,
+        dpkg_status=status,
+        extended_states=configuration.find_file("Dir::State::extended_states")
+        or os.path.join(configuration.find_dir("Dir::State"), "extended_states"),
+        history_log=configuration.find_file("Dir::Log::History"),
+        sources_list=configuration.find_file("Dir::Etc::sourcelist"),
+        sources_parts=configuration.find_dir("Dir::Etc::sourceparts").rstrip("/"),
+        preferences=configuration.find_file("Dir::Etc::preferences"),
+        preferences_parts=configuration.find_dir("Dir::Etc::preferencesparts").rstrip("/"),
+        os_release=os.path.join(root, "etc/os-release"),
+        lock_frontend=os.path.join(dpkg_directory, "lock-frontend"),
+    )
+
+
+def _native() -> str:
+    return apt_pkg.config.find("APT::Architecture")
+
+
+def _settings(configuration: apt_pkg.Configuration) -> Settings:
+    trust = configuration.find("Aptkeep::Trust", "root")
+    if trust != "root":
+        raise UsageError(
+            f'Aptkeep::Trust is "{trust}"',
+            details='this version of aptkeep knows "root" only',
+            resolution="take the setting out of /etc/apt/apt.conf.d",
+        )
+    versions = configuration.find("Aptkeep::Restore::Versions", "recorded")
+    if versions not in ("recorded", "latest"):
+        raise UsageError(
+            f'Aptkeep::Restore::Versions is "{versions}"',
+            resolution='set it to "recorded" or "latest"',
+        )
+    exclude = tuple(configuration.value_list("Aptkeep::Exclude"))
+    for pattern in exclude:
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise UsageError(
+                f"Aptkeep::Exclude holds '{pattern}', which is no regular expression: {error}",
+                resolution="mend it in /etc/apt/apt.conf.d",
+            ) from error
+    return Settings(
+        home=configuration.find("Aptkeep::Home") or None,
+        store=_store(configuration),
+        latest=versions == "latest",
+        exclude=exclude,
+        hook_timeout=_seconds(configuration, "Aptkeep::Hook::Timeout", Settings.hook_timeout),
+        lock_timeout=_seconds(configuration, "DPkg::Lock::Timeout", Settings.lock_timeout),
+    )
+
+
+def _store(configuration: apt_pkg.Configuration) -> str:
+    store = configuration.find("Aptkeep::Store", Settings.store)
+    parts = store.split("/")
+    if store.startswith("/") or ".." in parts or not any(parts):
+        raise UsageError(
+            f"Aptkeep::Store is '{store}'",
+            resolution="give a path relative to the home, without '..'",
+        )
+    return "/".join(part for part in parts if part not in ("", "."))
+
+
+def _seconds(configuration: apt_pkg.Configuration, name: str, default: float) -> float:
+    text = configuration.find(name)
+    if not text:
+        return default
+    try:
+        seconds = float(text)
+    except ValueError:
+        raise UsageError(f"{name} is '{text}'", resolution="give a number of seconds") from None
+    return seconds if seconds >= 0 else float("inf")  # apt: -1 waits for ever

@@ -1,0 +1,86 @@
+"""dpkg's view of a root: packages, selections and architectures. On the hook path."""
+
+from __future__ import annotations
+
+import os
+
+from aptkeep.machine.apt import paragraphs
+from aptkeep.model import Package, Selection
+
+_SELECTIONS = {selection.value: selection for selection in Selection}
+
+
+def package_name(name: str, architecture: str, native: str) -> str:
+    """The name under which apt prints a package: with its architecture where that's foreign."""
+    return name if architecture in (native, "all", "") else f"{name}:{architecture}"
+
+
+def qualified(name: str, native: str) -> str:
+    """The same name with its architecture always there, as apt and dpkg take it anywhere."""
+    return name if ":" in name else f"{name}:{native}"
+
+
+def read_packages(
+    status_file: str, extended_states: str, native: str
+) -> dict[str, Package]:
+    """Every package that dpkg(1) knows something about, with apt's auto marks.
+
+    Left out are those with nothing on the root and nothing selected: dpkg forgets them too.
+    """
+    auto = {
+        (name, architecture)
+        for name, architecture, mark in paragraphs.fields(
+            extended_states, ("Package", "Architecture", "Auto-Installed")
+        )
+        if mark == "1"
+    }
+    packages = {}
+    wanted_fields = ("Package", "Status", "Version", "Architecture")
+    for name, state, version, architecture in paragraphs.fields(status_file, wanted_fields):
+        words = state.split()
+        if len(words) != 3:  # noqa: PLR2004 - want, flag, status: deb-control(5)
+            continue
+        want, _flag, status = words
+        selection = _SELECTIONS.get(want)
+        gone = status in ("not-installed", "config-files")
+        if selection is None or (status == "not-installed" and not selection.keeps):
+            continue
+        packages[package_name(name, architecture, native)] = Package(
+            selection=selection,
+            status=status,
+            version=None if gone or not version else version,
+            auto=not gone and (name, native if architecture == "all" else architecture) in auto,
+        )
+    return packages
+
+
+def read_architectures(dpkg_directory: str, native: str) -> frozenset[str]:
+    """The foreign architectures, from the file in which dpkg keeps them."""
+    try:
+        with open(os.path.join(dpkg_directory, "arch"), encoding="ascii") as stream:
+            return frozenset(line.strip() for line in stream) - {native, ""}
+    except FileNotFoundError:
+        return frozenset()
+
+
+def owner(dpkg_directory: str, path: str) -> str | None:
+    """The package whose list of files names `path`, or None. Reads every list until it's found."""
+    wanted = b"\n" + os.fsencode(path) + b"\n"
+    info = os.path.join(dpkg_directory, "info")
+    try:
+        names = [name for name in os.listdir(info) if name.endswith(".list")]
+    except FileNotFoundError:
+        return None
+    for name in names:
+        try:
+            with open(os.path.join(info, name), "rb") as stream:
+                if wanted in b"\n" + stream.read():
+                    return name.removesuffix(".list").partition(":")[0]
+        except FileNotFoundError:
+            continue  # a package that is being removed right now
+    return None
+
+
+def available_file(dpkg_directory: str) -> str:
+    """The database of what dselect(1) found available; apt doesn't use it."""
+    return os.path.join(dpkg_directory, "available")

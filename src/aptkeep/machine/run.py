@@ -1,0 +1,122 @@
+"""The one room that starts processes: clean environment, no standard input, output kept."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import subprocess
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+_TAIL = 4000
+"""How many lines of a command's output are kept."""
+
+# No question may be asked and nothing restarted behind the user's back: debconf(7),
+# apt-listchanges(1), needrestart(1), ucf(1).
+_ENVIRONMENT = {
+    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "LC_ALL": "C.UTF-8",
+    "HOME": "/root",
+    "DEBIAN_FRONTEND": "noninteractive",
+    "DEBIAN_PRIORITY": "critical",
+    "DEBCONF_NONINTERACTIVE_SEEN": "true",
+    "APT_LISTCHANGES_FRONTEND": "none",
+    "NEEDRESTART_SUSPEND": "1",
+    "UCF_FORCE_CONFFOLD": "1",
+}
+_PASSED_ON = ("http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "TMPDIR")
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """A command that has ended."""
+
+    argv: tuple[str, ...]
+    returncode: int
+    output: str
+    """Standard output and standard error as they came, at most the last lines of them."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether it exited 0."""
+        return self.returncode == 0
+
+    def last_words(self) -> str:
+        """The lines that say what went wrong, for a message."""
+        lines = [line.strip() for line in self.output.splitlines() if line.strip()]
+        errors = [line for line in lines if line.startswith(("E:", "dpkg: error", "W:"))]
+        return " ".join((errors or lines)[-3:])
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    stdin: str = "",
+    environment: Mapping[str, str] | None = None,
+    on_status: Callable[[str], None] | None = None,
+    status_option: str = "APT::Status-Fd",
+) -> Completed:
+    """Run a command to its end and return what came of it; a failure is the caller's to judge.
+
+    With `on_status`, apt is given a descriptor for its machine-readable progress (apt's
+    README.progress-reporting), and `on_status` every line of it.
+    """
+    status_read = status_write = -1
+    command = list(argv)
+    if on_status is not None:
+        status_read, status_write = os.pipe()
+        command[1:1] = ["-o", f"{status_option}={status_write}"]
+    try:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=_environment(environment),
+            pass_fds=() if on_status is None else (status_write,),
+            cwd="/",
+            umask=0o022,
+        )
+    finally:
+        if status_write >= 0:
+            os.close(status_write)
+    if process.stdin is not None:
+        with process.stdin as pipe:
+            pipe.write(stdin.encode())
+    assert process.stdout is not None  # noqa: S101 - PIPE was asked for
+    output: deque[str] = deque(maxlen=_TAIL)
+    sinks: dict[int, Callable[[str], None]] = {process.stdout.fileno(): output.append}
+    if on_status is not None:
+        sinks[status_read] = on_status
+    _pump(sinks)
+    process.stdout.close()
+    if status_read >= 0:
+        os.close(status_read)
+    return Completed(tuple(argv), process.wait(), "\n".join(output))
+
+
+def _environment(extra: Mapping[str, str] | None) -> dict[str, str]:
+    passed = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    return {**_ENVIRONMENT, **passed, **(extra or {})}
+
+
+def _pump(sinks: Mapping[int, Callable[[str], None]]) -> None:
+    """Give each line that a descriptor brings to its sink, until all of them have ended."""
+    with selectors.DefaultSelector() as selector:
+        rest = {}
+        for descriptor in sinks:
+            selector.register(descriptor, selectors.EVENT_READ)
+            rest[descriptor] = b""
+        while selector.get_map():
+            for key, _events in selector.select():
+                piece = os.read(key.fd, 65536)
+                *lines, rest[key.fd] = (rest[key.fd] + piece).split(b"\n")
+                if not piece:
+                    selector.unregister(key.fd)
+                    lines = [rest[key.fd]] if rest[key.fd] else []
+                for line in lines:
+                    sinks[key.fd](line.decode("utf-8", "replace"))

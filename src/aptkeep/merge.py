@@ -1,0 +1,199 @@
+"""Recording as a three-way merge. Pure: nothing here reads or changes the system.
+
+`absorb` carries the *change* between two observations of one root into the manifest, measured
+against that root's baseline. What didn't change stays as the manifest has it: so a package that a
+failed restore never brought back isn't "removed by the user", and neither is one that another
+machine with the same home recorded.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from aptkeep.model import (
+    FileGone,
+    FileKind,
+    KeptFile,
+    Manifest,
+    Observation,
+    Package,
+    PackageWish,
+    Selection,
+    Touched,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+
+def absorb(
+    manifest: Manifest, baseline: Observation, before: Observation, after: Observation
+) -> Manifest:
+    """The manifest with what the user changed between `before` and `after`.
+
+    `baseline` is what this root was when it came from its image. Returns `manifest` itself where
+    nothing that matters changed.
+    """
+    release = after.platform.release
+    packages = dict(manifest.packages)
+    for name in _changed(before.packages, after.packages):
+        package_wish = _package_wish(
+            packages.get(name),
+            baseline.packages.get(name),
+            before.packages.get(name),
+            after.packages.get(name),
+            release,
+        )
+        _put(packages, name, package_wish)
+
+    architectures = dict(manifest.architectures)
+    for name in before.architectures ^ after.architectures:
+        wanted = name in after.architectures
+        _put(architectures, name, None if wanted == (name in baseline.architectures) else wanted)
+
+    files = dict(manifest.files)
+    image_files, old_files, new_files = (
+        _own_files(observation, baseline) for observation in (baseline, before, after)
+    )
+    for path in _changed(old_files, new_files):
+        file_wish = _file_wish(files.get(path), image_files.get(path), new_files.get(path), release)
+        _put(files, path, file_wish)
+
+    absorbed = Manifest(packages, architectures, files)
+    return manifest if _same_wishes(absorbed, manifest) else absorbed
+
+
+def settle(before: Observation, after: Observation, touched: Touched) -> Observation:
+    """`before`, as if what a restore did itself had been so all along.
+
+    A restore that was killed leaves half of its work behind: packages whose marks aren't put back
+    yet, sources without their packages. Of all that differs from the last observation, what the
+    restore had set out to touch is its own work; the rest is somebody's wish and stays a change.
+    """
+    return Observation(
+        platform=after.platform,
+        packages=_adopt(before.packages, after.packages, touched.packages),
+        architectures=(before.architectures - touched.architectures)
+        | (after.architectures & touched.architectures),
+        files=_adopt(before.files, after.files, touched.files),
+    )
+
+
+def without(observation: Observation, excluded: Callable[[str], bool]) -> Observation:
+    """`observation` less the packages that the configuration excludes from keeping."""
+    kept = {name: p for name, p in observation.packages.items() if not excluded(name)}
+    return replace(observation, packages=kept)
+
+
+def _package_wish(
+    wish: PackageWish | None,
+    image: Package | None,
+    before: Package | None,
+    after: Package | None,
+    release: str,
+) -> PackageWish | None:
+    was, now, shipped = _facets(before), _facets(after), _facets(image)
+    if was == now:
+        return wish
+    if image is None and wish is None and was.selection == now.selection and was.auto == now.auto:
+        return None  # only the version of a package that nobody asked to keep
+    if image is None:
+        if not now.selection.keeps:
+            return None
+        return PackageWish(now.selection, now.version, now.auto, release=release)
+    if not now.selection.keeps:
+        if now.selection is shipped.selection:
+            return None
+        return PackageWish(now.selection, image_version=image.version, release=release)
+    wish = wish or PackageWish()
+
+    def merged(facet: str, wished: Any) -> Any:  # noqa: ANN401 - one rule for three types
+        if getattr(was, facet) == getattr(now, facet) and was.selection.keeps:
+            return wished
+        value = getattr(now, facet)
+        return None if value == getattr(shipped, facet) else value
+
+    selection = merged("selection", wish.selection)
+    version = merged("version", wish.version)
+    auto = merged("auto", wish.auto)
+    if selection is None and version is None and auto is None:
+        return None
+    # A wish from an image without the package stays one: the next image may lack it again.
+    foreign = wish.selection is not None and wish.selection.keeps and wish.image_version is None
+    return PackageWish(selection, version, auto, None if foreign else image.version, release)
+
+
+@dataclass(frozen=True, slots=True)
+class _Facets:
+    """The three things about a package that can be wished for, absence included."""
+
+    selection: Selection
+    version: str | None
+    auto: bool | None
+
+
+def _facets(package: Package | None) -> _Facets:
+    if package is None or not package.selection.keeps:
+        return _Facets(package.selection if package else Selection.PURGE, None, None)
+    return _Facets(package.selection, package.version, package.auto)
+
+
+def _file_wish(
+    wish: KeptFile | FileGone | None, image: KeptFile | None, after: KeptFile | None, release: str
+) -> KeptFile | FileGone | None:
+    if after is None:
+        # A keyring drops out of sight when no source names it any more: that deletes nothing.
+        deleted = image is not None and image.kind not in (FileKind.KEY, FileKind.HOME_KEY)
+        return FileGone(release) if deleted else None
+    if image is not None and _content(image) == _content(after):
+        return None
+    if isinstance(wish, KeptFile) and _content(wish) == _content(after):
+        return wish
+    return replace(after, release=release)
+
+
+def _own_files(observation: Observation, baseline: Observation) -> dict[str, KeptFile]:
+    """The files of an observation, less those that a package of the image ships and upgrades."""
+    return {
+        path: kept
+        for path, kept in observation.files.items()
+        if kept.package is None or kept.package not in baseline.packages
+    }
+
+
+def _content(kept: KeptFile) -> tuple[FileKind, str, int]:
+    return kept.kind, kept.sha256, kept.mode
+
+
+def _changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
+    for key, value in after.items():
+        if before.get(key) != value:
+            yield key
+    for key in before:
+        if key not in after:
+            yield key
+
+
+def _put(wishes: dict[str, Any], key: str, wish: object) -> None:
+    if wish is None:
+        wishes.pop(key, None)
+    else:
+        wishes[key] = wish
+
+
+def _adopt(
+    before: Mapping[str, Any], after: Mapping[str, Any], touched: frozenset[str]
+) -> dict[str, Any]:
+    settled = {key: value for key, value in before.items() if key not in touched}
+    settled.update((key, after[key]) for key in touched if key in after)
+    return settled
+
+
+def _same_wishes(one: Manifest, other: Manifest) -> bool:
+    """Whether two manifests wish the same, wherever and whenever that was recorded."""
+    return (
+        dict(one.packages) == dict(other.packages)
+        and dict(one.architectures) == dict(other.architectures)
+        and dict(one.files) == dict(other.files)
+    )

@@ -1,0 +1,183 @@
+"""The words of the design as frozen values. This module imports nothing of ours.
+
+Packages are keyed by a *package name* as apt prints it: `vim` for the native architecture (and
+for `Architecture: all`, which apt files under the native one), `libc6:i386` for a foreign one. So
+a manifest reads the same on a machine of another native architecture.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Selection(str, Enum):
+    """The selection states of dpkg(1): what somebody wants dpkg to do with a package."""
+
+    INSTALL = "install"
+    HOLD = "hold"
+    DEINSTALL = "deinstall"
+    PURGE = "purge"
+
+    @property
+    def keeps(self) -> bool:
+        """Whether a package with this selection is to be on the machine."""
+        return self in (Selection.INSTALL, Selection.HOLD)
+
+
+class FileKind(str, Enum):
+    """What apt reads a kept file as."""
+
+    SOURCE = "source"
+    PREFERENCES = "preferences"
+    KEY = "key"
+    HOME_KEY = "home-key"
+    """A keyring that a source names inside the home: it stays by itself, and is never written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """A package as dpkg's status file and apt's extended_states show it on one root."""
+
+    selection: Selection
+    status: str
+    """dpkg's package state: `installed`, `config-files`, `half-configured`…"""
+    version: str | None = None
+    """The version that is unpacked; None where only configuration files, or nothing, is left."""
+    auto: bool = False
+
+    @property
+    def present(self) -> bool:
+        """Whether its files are on the machine, whole or half configured."""
+        return self.version is not None
+
+    @property
+    def whole(self) -> bool:
+        """Whether dpkg has nothing left to do for it."""
+        return self.status in ("installed", "triggers-awaited", "triggers-pending")
+
+
+@dataclass(frozen=True, slots=True)
+class PackageWish:
+    """What the user wants of one package, relative to the image. None: as the image has it."""
+
+    selection: Selection | None = None
+    version: str | None = None
+    auto: bool | None = None
+    image_version: str | None = None
+    """The version that the image had when the wish was recorded; None if it had none."""
+    release: str = ""
+    """The release (`debian trixie`) on which the wish was recorded."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptFile:
+    """A file of apt's configuration by its content."""
+
+    kind: FileKind
+    sha256: str
+    mode: int
+    package: str | None = None
+    """The package that ships it (looked up for keys only)."""
+    release: str = ""
+    """In a manifest: the release on which it was recorded. Empty in an observation."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileGone:
+    """In a manifest: a file of the image that the user deleted."""
+
+    release: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """What an image is: `debian`, `trixie`, `amd64`, from os-release(5) and dpkg."""
+
+    distribution: str
+    codename: str
+    architecture: str
+
+    @property
+    def release(self) -> str:
+        """The release as wishes name it: `debian trixie`."""
+        return f"{self.distribution} {self.codename}"
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """The package state of one root at one moment."""
+
+    platform: Platform
+    packages: Mapping[str, Package] = field(default_factory=lambda: MappingProxyType({}))
+    architectures: frozenset[str] = frozenset()
+    """The foreign architectures that dpkg accepts."""
+    files: Mapping[str, KeptFile] = field(default_factory=lambda: MappingProxyType({}))
+    """Sources, preferences and keys by their absolute path."""
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What the user wants, relative to the image."""
+
+    packages: Mapping[str, PackageWish] = field(default_factory=lambda: MappingProxyType({}))
+    architectures: Mapping[str, bool] = field(default_factory=lambda: MappingProxyType({}))
+    """Foreign architectures: True, added by the user; False, removed by the user."""
+    files: Mapping[str, KeptFile | FileGone] = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def empty(self) -> bool:
+        """Whether the user wants nothing but the image."""
+        return not (self.packages or self.architectures or self.files)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A command that somebody gave apt or dpkg, and who, as far as it could be seen."""
+
+    command: str
+    user: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Occasion:
+    """When and why a generation was recorded."""
+
+    at: str
+    """UTC, ISO 8601 to the second: `2026-11-24T06:03:30Z`."""
+    door: str
+    """The hook (`DPkg::Post-Invoke`) or the command (`aptkeep rollback 3`)."""
+    requests: tuple[Request, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """One numbered, immutable version of the manifest."""
+
+    number: int
+    occasion: Occasion
+    platform: Platform
+    manifest: Manifest
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """Something wanted that is not, or not yet, on this root, and why."""
+
+    subject: str
+    """A package name, an architecture or the path of a file."""
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """What a restore is about to change itself, so that it is never taken for the user's wish."""
+
+    packages: frozenset[str] = frozenset()
+    architectures: frozenset[str] = frozenset()
+    files: frozenset[str] = frozenset()

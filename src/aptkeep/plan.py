@@ -1,0 +1,304 @@
+"""What to do, in order, to bring a root to what a manifest wants. Pure.
+
+The plan of a root that already matches is empty. A plan is made twice: without offers, to see
+whether apt is needed at all, and again when apt's lists are there, with what they offer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from aptkeep.model import (
+    FileGone,
+    FileKind,
+    KeptFile,
+    Manifest,
+    Observation,
+    Package,
+    PackageWish,
+    Pending,
+    Selection,
+    Touched,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    Offered = Mapping[str, tuple[str, ...]]
+    """The versions of each package that apt can get here, its candidate first."""
+
+
+@dataclass(frozen=True, slots=True)
+class AddArchitecture:
+    """`dpkg --add-architecture`."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveArchitecture:
+    """`dpkg --remove-architecture`; dpkg refuses while a package of it is installed."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class PutFile:
+    """Write a kept file to its path."""
+
+    path: str
+    kept: KeptFile
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteFile:
+    """Delete a file of the image that the user had deleted."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Install:
+    """Install a package, or bring an installed one to another version."""
+
+    name: str
+    version: str | None
+    """The version to install; None: the candidate, whatever it is."""
+    recorded: str | None = None
+    """The recorded version, where another one is all that can be had."""
+    installed: str | None = None
+    """The version that is on the root now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    """Remove a package; `purge` takes its configuration files too."""
+
+    name: str
+    purge: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Put a package on hold, or (`held` False) take it off."""
+
+    name: str
+    held: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Mark a package as automatically or manually installed."""
+
+    name: str
+    auto: bool
+
+
+Step = (
+    AddArchitecture | RemoveArchitecture | PutFile | DeleteFile | Install | Remove | Hold | Mark
+)
+
+
+def subject_of(step: Step) -> str:
+    """What a step is about: a package, an architecture or a file."""
+    return step.path if isinstance(step, (PutFile, DeleteFile)) else step.name
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Ordered steps from an observation to a manifest, and what can't be done and why."""
+
+    steps: tuple[Step, ...] = ()
+    pending: tuple[Pending, ...] = ()
+
+    def of(self, *kinds: type) -> list[Step]:
+        """The steps of these kinds, in order."""
+        return [step for step in self.steps if isinstance(step, kinds)]
+
+    @property
+    def needs_apt(self) -> bool:
+        """Whether anything is to be installed or removed."""
+        return any(isinstance(step, (Install, Remove)) for step in self.steps)
+
+    @property
+    def needs_lists(self) -> bool:
+        """Whether apt's package lists are needed: something is to be installed."""
+        return any(isinstance(step, Install) for step in self.steps)
+
+    @property
+    def touches(self) -> Touched:
+        """Everything that carrying the plan out changes."""
+        packages, architectures, files = set(), set(), set()
+        for step in self.steps:
+            if isinstance(step, (AddArchitecture, RemoveArchitecture)):
+                architectures.add(step.name)
+            elif isinstance(step, (PutFile, DeleteFile)):
+                files.add(step.path)
+            else:
+                packages.add(step.name)
+        return Touched(frozenset(packages), frozenset(architectures), frozenset(files))
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How versions are chosen."""
+
+    latest: bool = False
+    """`Aptkeep::Restore::Versions "latest"`: the candidate instead of the recorded version."""
+    downgrade: bool = False
+    """The user asked for an older generation: versions may go back."""
+
+
+def plan(
+    manifest: Manifest,
+    observation: Observation,
+    offered: Offered | None,
+    *,
+    newer: Callable[[str, str], bool],
+    policy: Policy = Policy(),  # noqa: B008 - frozen
+) -> Plan:
+    """The steps from `observation` to `manifest`, which `adapt` has fitted to the image.
+
+    `offered` None: not known yet, everything is taken to be there in the recorded version.
+    `newer(a, b)` compares versions as dpkg does.
+    """
+    architectures: list[Step] = []
+    for name, wanted in sorted(manifest.architectures.items()):
+        if wanted and name not in observation.architectures:
+            architectures.append(AddArchitecture(name))
+
+    files = _file_steps(manifest, observation)
+    installs: list[Step] = []
+    removes: list[Step] = []
+    holds: list[Step] = []
+    marks: list[Step] = []
+    pending: list[Pending] = []
+    for name, wish in sorted(manifest.packages.items()):
+        package = observation.packages.get(name)
+        if wish.selection is not None and not wish.selection.keeps:
+            removes.extend(_remove_step(name, wish, package))
+            continue
+        step, trouble = _install_step(name, wish, package, offered, newer, policy)
+        if step is not None:
+            installs.append(step)
+        pending.extend(trouble)
+        here = (package is not None and package.present) or step is not None
+        held = package is not None and package.selection is Selection.HOLD
+        only_held = wish.selection is Selection.HOLD and wish.version is None
+        if wish.selection is not None and held != (wish.selection is Selection.HOLD):
+            if here or only_held:
+                holds.append(Hold(name, wish.selection is Selection.HOLD))
+        elif step is not None and held:
+            holds.append(Hold(name, held=True))
+        if here and wish.auto is not None:
+            # What dselect-upgrade installs is manual until it's marked otherwise.
+            fresh = package is None or not package.present
+            auto_now = package.auto if package is not None and not fresh else False
+            if wish.auto != auto_now:
+                marks.append(Mark(name, wish.auto))
+
+    leaving: list[Step] = [
+        RemoveArchitecture(name)
+        for name, wanted in sorted(manifest.architectures.items())
+        if not wanted and name in observation.architectures
+    ]
+    steps = (*architectures, *files, *removes, *installs, *leaving, *holds, *marks)
+    return Plan(steps, tuple(pending))
+
+
+def _file_steps(manifest: Manifest, observation: Observation) -> list[Step]:
+    steps: list[Step] = []
+    for path, kept in sorted(manifest.files.items()):
+        found = observation.files.get(path)
+        if isinstance(kept, FileGone):
+            if found is not None:
+                steps.append(DeleteFile(path))
+        elif kept.kind is FileKind.HOME_KEY or (found is not None and found.package is not None):
+            continue  # the home keeps its own; a package that is here brings its own
+        elif found is None or (found.sha256, found.mode) != (kept.sha256, kept.mode):
+            steps.append(PutFile(path, kept))
+    return steps
+
+
+def _remove_step(name: str, wish: PackageWish, package: Package | None) -> list[Step]:
+    if package is None:
+        return []
+    purge = wish.selection is Selection.PURGE
+    left = package.status != "not-installed"
+    if package.present or (purge and left):
+        return [Remove(name, purge)]
+    return []
+
+
+def _install_step(  # noqa: PLR0911, PLR0913 - one line for each case of the table
+    name: str,
+    wish: PackageWish,
+    package: Package | None,
+    offered: Offered | None,
+    newer: Callable[[str, str], bool],
+    policy: Policy,
+) -> tuple[Install | None, list[Pending]]:
+    wanted = wish.version
+    if package is not None and package.present:
+        installed = package.version
+        assert installed is not None  # noqa: S101 - `present` says so
+        if not package.whole:
+            return Install(name, installed, installed=installed), []
+        if wanted is None or wanted == installed:
+            return None, []
+        if newer(installed, wanted):
+            deliberate = wish.image_version == installed
+            if not (policy.downgrade or deliberate) or policy.latest:
+                return None, []
+            if offered is not None and wanted not in offered.get(name, ()):
+                return None, [Pending(name, f"version {wanted} is not offered any more")]
+            return Install(name, wanted, installed=installed), []
+        if offered is None or (wanted in offered.get(name, ()) and not policy.latest):
+            return Install(name, wanted, installed=installed), []
+        candidate = next(iter(offered.get(name, ())), None)
+        if candidate is None or not newer(candidate, installed):
+            return None, [Pending(name, f"version {wanted} is not offered any more")]
+        return Install(name, candidate, _unlike(wanted, candidate), installed), []
+
+    if wish.selection is None or (wish.selection is Selection.HOLD and wanted is None):
+        return None, []  # a wish about a package that is here, or a hold on one that isn't
+    if offered is None:
+        return Install(name, wanted), []
+    versions = offered.get(name, ())
+    if not versions:
+        return None, [Pending(name, "no repository that answers offers it")]
+    if wanted in versions and not policy.latest:
+        return Install(name, wanted), []
+    return Install(name, versions[0], _unlike(wanted, versions[0])), []
+
+
+def _unlike(recorded: str | None, chosen: str) -> str | None:
+    return recorded if recorded != chosen else None
+
+
+def final_marks(
+    manifest: Manifest, before: Observation, after: Observation, came: frozenset[str]
+) -> list[Mark]:
+    """The marks to set once `came` was installed: dselect-upgrade marks all of it as manual.
+
+    What the manifest wants a mark of gets that mark; a dependency that nobody recorded is
+    automatic; all the rest is as it was.
+    """
+    marks = []
+    for name, package in sorted(after.packages.items()):
+        if not package.present:
+            continue
+        wish = manifest.packages.get(name)
+        found = before.packages.get(name)
+        if wish is not None and wish.auto is not None:
+            auto = wish.auto
+        elif found is not None and found.present:
+            auto = found.auto
+        elif name in came:
+            auto = wish is None
+        else:
+            continue
+        if auto != package.auto:
+            marks.append(Mark(name, auto))
+    return marks

@@ -1,0 +1,120 @@
+"""Changing the manifest by hand: forgetting what is no longer wanted, going back.
+
+What was wanted stays in the older generations.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from aptkeep.errors import AptkeepError, UsageError
+from aptkeep.machine import observe, sources
+from aptkeep.machine.state import State
+from aptkeep.model import FileKind, Generation, KeptFile, Manifest, Occasion
+from aptkeep.record import record
+from aptkeep.store import generations, kept, log
+from aptkeep.store.home import find as find_home
+from aptkeep.store.tree import Directory, open_store
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from aptkeep.machine.apt.config import Configuration
+
+
+@dataclass(frozen=True, slots=True)
+class Revised:
+    """A manifest that was changed by hand: from which generation, to which."""
+
+    old: Generation
+    new: Generation
+
+
+def forget(configuration: Configuration, names: Sequence[str]) -> Revised:
+    """Drop wishes by name: packages, architectures, and sources by path or file name.
+
+    Nothing on this root changes. Raises UsageError, and drops nothing, where a name is unknown.
+    """
+    _record_first(configuration)
+    with _store(configuration) as store:
+        store.lock(configuration.settings.lock_timeout)
+        old = _newest(store)
+        manifest = old.manifest
+        for name in names:
+            manifest = _without(store, manifest, name)
+        new = _write(configuration, store, f"aptkeep forget {' '.join(names)}", manifest)
+    return Revised(old, new)
+
+
+def rollback(configuration: Configuration, number: int) -> Revised:
+    """Make an older generation's manifest the newest one. The root is the caller's to restore."""
+    _record_first(configuration)
+    with _store(configuration) as store:
+        store.lock(configuration.settings.lock_timeout)
+        old = _newest(store)
+        target = generations.load(store, number)
+        new = _write(configuration, store, f"aptkeep rollback {number}", target.manifest)
+    return Revised(old, new)
+
+
+def _record_first(configuration: Configuration) -> None:
+    """What was not recorded yet belongs to the generation that is left behind."""
+    if State(configuration.paths.state).started:
+        record(configuration, "aptkeep record", thorough=True)
+
+
+def _store(configuration: Configuration):  # type: ignore[no-untyped-def]  # noqa: ANN202
+    home = find_home(configuration.settings.home)
+    return open_store(home, configuration.settings.store, create=True)
+
+
+def _newest(store: Directory) -> Generation:
+    newest = generations.newest(store).generation
+    if newest is None:
+        raise UsageError("nothing was recorded yet", resolution="there is nothing to change")
+    return newest
+
+
+def _without(store: Directory, manifest: Manifest, name: str) -> Manifest:
+    if name in manifest.packages:
+        packages = {n: wish for n, wish in manifest.packages.items() if n != name}
+        return replace(manifest, packages=packages)
+    if name in manifest.architectures:
+        architectures = {n: wish for n, wish in manifest.architectures.items() if n != name}
+        return replace(manifest, architectures=architectures)
+    paths = [p for p in manifest.files if name in (p, os.path.basename(p))]
+    if not paths:
+        raise UsageError(
+            f"nothing is kept under the name {name}",
+            details="no package, architecture or source of that name is wanted; nothing was changed",
+            resolution="'aptkeep show' lists everything that is",
+        )
+    if len(paths) > 1:
+        raise UsageError(f"{name} could be {' or '.join(paths)}", resolution="give the whole path")
+    files = {path: wish for path, wish in manifest.files.items() if path != paths[0]}
+    orphans = _keyrings(store, manifest, paths) - _keyrings(store, manifest, files)
+    return replace(manifest, files={p: wish for p, wish in files.items() if p not in orphans})
+
+
+def _keyrings(store: Directory, manifest: Manifest, paths: object) -> set[str]:
+    """The keyrings that the kept sources among `paths` name."""
+    found: set[str] = set()
+    for path in paths:  # type: ignore[attr-defined]
+        wish = manifest.files[path]
+        if isinstance(wish, KeptFile) and wish.kind is FileKind.SOURCE:
+            try:
+                found.update(sources.keyrings(path, kept.get(store, path, wish)))
+            except AptkeepError:
+                continue  # a damaged copy names nothing; 'aptkeep start' says that it's damaged
+    return found
+
+
+def _write(
+    configuration: Configuration, store: Directory, door: str, manifest: Manifest
+) -> Generation:
+    platform = observe.read_platform(configuration.paths.os_release, configuration.architecture)
+    generation = generations.write(store, Occasion(log.timestamp(), door), platform, manifest)
+    log.append(store, f"{door}: generation {generation.number}")
+    return generation

@@ -1,0 +1,1 @@
+"""The manifest on disk: schema, codec and validation."""

@@ -1,0 +1,68 @@
+"""The kept files: sources and preferences by SHA-256, keyrings under names that people recognise.
+
+On the hook path.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from typing import TYPE_CHECKING
+
+from aptkeep.errors import CorruptError
+from aptkeep.model import FileKind, KeptFile
+
+if TYPE_CHECKING:
+    from aptkeep.store.tree import Directory
+
+_LIMIT = 16 * 1024 * 1024
+
+
+def location(path: str, kept: KeptFile) -> tuple[str, str]:
+    """Directory and name in the store: `files`, SHA-256; or `keyrings`, `redis.1a2b3c4d5e6f.gpg`.
+
+    The name follows from path and content, so a keyring that changed never replaces the old one.
+    """
+    if kept.kind not in (FileKind.KEY, FileKind.HOME_KEY):
+        return "files", kept.sha256
+    stem, suffix = os.path.splitext(os.path.basename(path))
+    readable = re.sub(r"[^A-Za-z0-9+._-]", "_", stem).lstrip(".")[:100] or "key"
+    suffix = re.sub(r"[^A-Za-z0-9.]", "_", suffix)[:20]
+    return "keyrings", f"{readable}.{kept.sha256[:12]}{suffix}"
+
+
+def put(store: Directory, path: str, kept: KeptFile, content: bytes) -> None:
+    """Keep `content`; readable by root alone where the file itself was."""
+    subdirectory, name = location(path, kept)
+    with store.subdirectory(subdirectory, create=True) as directory:
+        directory.remove_unfinished()
+        if not directory.has(name) or _sha256(directory.read(name, _LIMIT)) != kept.sha256:
+            directory.write(name, content, 0o644 if kept.mode & 0o004 else 0o600)
+
+
+def get(store: Directory, path: str, kept: KeptFile) -> bytes:
+    """What was kept of `path`; CorruptError where it isn't there or isn't what was kept."""
+    subdirectory, name = location(path, kept)
+    shown = f"{store.path}/{subdirectory}/{name}"
+    try:
+        with store.subdirectory(subdirectory) as directory:
+            content = directory.read(name, _LIMIT)
+    except FileNotFoundError:
+        raise _damaged(path, shown, "it is gone") from None
+    found = _sha256(content)
+    if found != kept.sha256:
+        raise _damaged(path, shown, f"its SHA-256 is {found}, recorded was {kept.sha256}")
+    return content
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _damaged(path: str, shown: str, reason: str) -> CorruptError:
+    return CorruptError(
+        f"the kept copy of {path} can't be used: {shown}: {reason}",
+        details=f"{path} was not put back",
+        resolution=f"write {path} again; the next apt run keeps it",
+    )

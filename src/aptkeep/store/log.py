@@ -1,0 +1,28 @@
+"""The log in the store: what was recorded and restored, for people. On the hook path."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from aptkeep.store.tree import Directory
+
+NAME = "log"
+_LONGEST = 1000
+"""Characters of one entry."""
+
+
+def append(store: Directory, text: str) -> None:
+    """Append one line with the time; control characters can't forge another."""
+    store.append(NAME, f"{timestamp()} {printable(text)[:_LONGEST]}\n")
+
+
+def printable(text: str) -> str:
+    """`text` on one line, with everything that a terminal might obey made visible."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def timestamp(seconds: float | None = None) -> str:
+    """UTC, ISO 8601 to the second: `2026-11-24T06:03:30Z`."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))

@@ -1,0 +1,213 @@
+"""The store as a tree of directories that root alone can have written. On the hook path.
+
+The store lies in a directory that a user owns, so no path in it is believed: every directory is
+opened relative to its parent without following links, and what counts is checked on the
+descriptor that is then used. Above the store the directories may be the home owner's; from the
+store down, everything must be root's, regular, singly linked and writable by root alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+from typing import TYPE_CHECKING
+
+from aptkeep import files
+from aptkeep.errors import StoreUnavailableError, UntrustedError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import TracebackType
+
+_WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
+
+
+class Directory:
+    """An open directory of the store. Use it as a context manager."""
+
+    def __init__(self, descriptor: int, path: str, owner: int) -> None:
+        self._descriptor = descriptor
+        self.path = path
+        """For messages only; nothing is opened by it."""
+        self._owner = owner
+
+    def __enter__(self) -> Directory:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        os.close(self._descriptor)
+
+    def lock(self, timeout: float) -> None:
+        """Take the store's lock, which other machines with this home share, until it's closed."""
+        files.lock(self._descriptor, timeout, self.path)
+
+    def names(self) -> list[str]:
+        """The names in the directory, sorted, less those of unfinished files."""
+        found = os.listdir(self._descriptor)
+        return sorted(name for name in found if not name.startswith(files.TEMPORARY))
+
+    def subdirectory(self, name: str, *, create: bool = False) -> Directory:
+        """A directory in this one; FileNotFoundError where it isn't there and not to be made."""
+        path = os.path.join(self.path, name)
+        if create:
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(name, 0o755, dir_fd=self._descriptor)
+        descriptor = _open_directory(self._descriptor, name, path)
+        try:
+            _check(os.fstat(descriptor), path, self._owner)
+        except UntrustedError:
+            os.close(descriptor)
+            raise
+        return Directory(descriptor, path, self._owner)
+
+    def read(self, name: str, limit: int) -> bytes:
+        """What a file holds; FileNotFoundError, or UntrustedError for one that isn't root's."""
+        path = os.path.join(self.path, name)
+        try:
+            descriptor = files.open_file_at(self._descriptor, name)
+        except OSError as error:
+            if error.errno in (errno.ELOOP, errno.ENXIO):
+                raise _untrusted(path, "it is a link or a socket, not a file") from error
+            raise
+        try:
+            found = os.fstat(descriptor)
+            _check(found, path, self._owner)
+            if not stat.S_ISREG(found.st_mode):
+                raise _untrusted(path, "it is no regular file")
+            if found.st_nlink != 1:
+                raise _untrusted(path, f"it has {found.st_nlink} hard links instead of one")
+            return files.read_regular(descriptor, limit)
+        except files.NotRegularError as error:
+            raise _untrusted(path, str(error)) from error
+        finally:
+            os.close(descriptor)
+
+    def has(self, name: str) -> bool:
+        """Whether there is anything of that name."""
+        try:
+            os.stat(name, dir_fd=self._descriptor, follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def write(self, name: str, content: bytes, mode: int = 0o644) -> None:
+        """Write a file that is then whole and on disk, or not there."""
+        files.write_atomically(self._descriptor, name, content, mode)
+
+    def append(self, name: str, text: str) -> None:
+        """Append to a file of root's, which is made where there is none."""
+        path = os.path.join(self.path, name)
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        descriptor = os.open(name, flags, 0o644, dir_fd=self._descriptor)
+        try:
+            found = os.fstat(descriptor)
+            _check(found, path, self._owner)
+            if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
+                raise _untrusted(path, "it is no regular file with one link")
+            os.write(descriptor, text.encode())
+        finally:
+            os.close(descriptor)
+
+    def remove_unfinished(self) -> None:
+        """Delete what a process that died left half written."""
+        files.remove_unfinished(self._descriptor)
+
+
+@contextlib.contextmanager
+def open_store(home: str, relative: str, *, create: bool = False, owner: int = 0) -> Iterator[Directory]:
+    """The store directory at `relative` below `home`.
+
+    With `create`, missing directories are made: those on the way as the home's owner, the store
+    as root. `owner` is the uid that the store must belong to (tests run unprivileged).
+
+    Raises FileNotFoundError where there is no store, UntrustedError where something on the way
+    isn't what it should be, StoreUnavailableError where the home can't be read or written.
+    """
+    *parents, name = relative.split("/")
+    path = home
+    with contextlib.ExitStack() as opened:
+        try:
+            current = opened.enter_context(files.directory(home))
+            home_stat = os.fstat(current)
+            for parent in parents:
+                path = os.path.join(path, parent)
+                if create:
+                    _make_as(home_stat.st_uid, home_stat.st_gid, current, parent)
+                current = _open_directory(current, parent, path)
+                opened.callback(os.close, current)
+                found = os.fstat(current)
+                if found.st_uid not in (owner, home_stat.st_uid):
+                    raise _untrusted(path, f"it belongs to uid {found.st_uid}")
+            above = Directory(current, path, owner)
+            store = opened.enter_context(above.subdirectory(name, create=create))
+        except FileNotFoundError:
+            if create:
+                raise _unavailable(home, "it is gone") from None
+            raise
+        except OSError as error:
+            raise _unavailable(home, error.strerror or str(error)) from error
+        yield store
+
+
+def _make_as(uid: int, gid: int, parent: int, name: str) -> None:
+    """Make a directory as its future owner: no moment in which another one could be chowned."""
+    try:
+        os.stat(name, dir_fd=parent, follow_symlinks=False)
+    except FileNotFoundError:
+        pass
+    else:
+        return
+    me, my_group = os.geteuid(), os.getegid()
+    if me == 0 and uid != 0:
+        os.setegid(gid)
+        os.seteuid(uid)
+    try:
+        os.mkdir(name, 0o755, dir_fd=parent)
+    except FileExistsError:
+        pass
+    finally:
+        if me == 0 and uid != 0:
+            os.seteuid(me)
+            os.setegid(my_group)
+
+
+def _open_directory(parent: int, name: str, path: str) -> int:
+    try:
+        return files.open_directory_at(parent, name)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENOTDIR):
+            raise _untrusted(path, "it is a link or a file, not a directory") from error
+        raise
+
+
+def _check(found: os.stat_result, path: str, owner: int) -> None:
+    if found.st_uid != owner:
+        raise _untrusted(path, f"it belongs to uid {found.st_uid}")
+    if found.st_mode & _WRITABLE_BY_OTHERS and not stat.S_ISLNK(found.st_mode):
+        raise _untrusted(path, f"others may write to it (mode {stat.S_IMODE(found.st_mode):04o})")
+
+
+def _untrusted(path: str, reason: str) -> UntrustedError:
+    return UntrustedError(
+        f"{path} is not trusted: {reason}",
+        details="whoever could write there decides what root installs; nothing was read from it "
+        "and nothing was changed",
+        resolution="look at what it is; if it is not yours, move it away, and aptkeep makes a "
+        "new store at the next change",
+    )
+
+
+def _unavailable(home: str, reason: str) -> StoreUnavailableError:
+    return StoreUnavailableError(
+        f"the store in {home} can't be used: {reason}",
+        details="what was changed since the last record is not kept yet",
+        resolution="make the home readable and writable for root; the next change, or "
+        "'aptkeep record', then keeps it",
+    )

@@ -1,0 +1,18 @@
+"""A throwaway workstation: a real root from a real image, booted in private namespaces.
+
+Nothing is imported here on purpose: PID 1 of every root (`testbed.holder`) starts through this
+package, and every import would be paid for at each boot.
+
+| module | what it holds |
+| --- | --- |
+| `images` | roots made by mmdebstrap and the layers on top of them, cached |
+| `workstation` | a root that is thrown away at stop, and the home that stays |
+| `packages` | tiny `.deb` files built on the spot |
+| `signing`, `repository` | signed local repositories over http that go down and come up again |
+| `source` | aptkeep's own `.deb`, built from this work tree |
+| `scratch` | directories for one run |
+| `fixtures` | the same things as pytest fixtures |
+| `root`, `holder`, `kernel`, `files` | how a root is booted, entered, read and written |
+| `mirror` | what this machine's own apt says about the archive and the proxy |
+| `commands` | the only module that starts processes on this machine |
+"""
