@@ -39,11 +39,11 @@ def adapt(
     baseline: Observation,
     *,
     newer: Callable[[str, str], bool],
-    suites: Callable[[KeptFile], frozenset[str]] = lambda _: frozenset(),
+    suites: Callable[[str, KeptFile], frozenset[str]] = lambda _path, _kept: frozenset(),
 ) -> Adapted:
     """The wishes of `manifest` that apply on the root that `baseline` describes.
 
-    `newer(a, b)` compares versions as dpkg does; `suites(source)` tells which suites a kept
+    `newer(a, b)` compares versions as dpkg does; `suites(path, source)` tells which suites a kept
     source names.
     """
     here = baseline.platform.release
@@ -58,7 +58,7 @@ def adapt(
         if kept.release != here and isinstance(kept, FileGone):
             continue  # which files an image of another release brings was not the question
         foreign = (
-            _foreign_suites(suites(kept), kept.release, baseline)
+            _foreign_suites(suites(path, kept), kept.release, baseline)
             if isinstance(kept, KeptFile) and kept.kind is FileKind.SOURCE and kept.release != here
             else frozenset()
         )

@@ -63,8 +63,10 @@ def _package(wish: PackageWish) -> str:
         words.append(wish.version if words else f"version {wish.version}")
     text = " ".join(words)
     if wish.auto is not None and wish.selection in (None, Selection.INSTALL, Selection.HOLD):
-        text = f"{text}, {'automatic' if wish.auto else 'manual'}" if text else (
-            f"marked {'automatic' if wish.auto else 'manual'}"
+        text = (
+            f"{text}, {'automatic' if wish.auto else 'manual'}"
+            if text
+            else (f"marked {'automatic' if wish.auto else 'manual'}")
         )
     return text
 

@@ -50,6 +50,8 @@ class Package:
     version: str | None = None
     """The version that is unpacked; None where only configuration files, or nothing, is left."""
     auto: bool = False
+    architecture: str = ""
+    """dpkg's architecture of it, `all` included; no part of what can be wished for."""
 
     @property
     def present(self) -> bool:

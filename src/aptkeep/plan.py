@@ -7,7 +7,7 @@ whether apt is needed at all, and again when apt's lists are there, with what th
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar, Union
 
 from aptkeep.model import (
     FileGone,
@@ -95,9 +95,12 @@ class Mark:
     auto: bool
 
 
-Step = (
-    AddArchitecture | RemoveArchitecture | PutFile | DeleteFile | Install | Remove | Hold | Mark
-)
+Step = Union[AddArchitecture, RemoveArchitecture, PutFile, DeleteFile, Install, Remove, Hold, Mark]
+_Kind = TypeVar("_Kind")
+
+
+NOT_OFFERED = "no repository that answers offers it"
+"""The reason for what can't be had anywhere; a restore adds which repositories failed."""
 
 
 def subject_of(step: Step) -> str:
@@ -112,9 +115,9 @@ class Plan:
     steps: tuple[Step, ...] = ()
     pending: tuple[Pending, ...] = ()
 
-    def of(self, *kinds: type) -> list[Step]:
-        """The steps of these kinds, in order."""
-        return [step for step in self.steps if isinstance(step, kinds)]
+    def of(self, kind: type[_Kind]) -> list[_Kind]:
+        """The steps of this kind, in order."""
+        return [step for step in self.steps if isinstance(step, kind)]
 
     @property
     def needs_apt(self) -> bool:
@@ -267,7 +270,7 @@ def _install_step(  # noqa: PLR0911, PLR0913 - one line for each case of the tab
         return Install(name, wanted), []
     versions = offered.get(name, ())
     if not versions:
-        return None, [Pending(name, "no repository that answers offers it")]
+        return None, [Pending(name, NOT_OFFERED)]
     if wanted in versions and not policy.latest:
         return Install(name, wanted), []
     return Install(name, versions[0], _unlike(wanted, versions[0])), []

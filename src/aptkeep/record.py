@@ -89,6 +89,19 @@ def record(
     return Recorded(recorded.generation, unkept, recorded.passed_over)
 
 
+def unrecorded(
+    configuration: Configuration, state: State, manifest: Manifest, now: Observation
+) -> Manifest:
+    """What `manifest` would be if this root were recorded now."""
+    last = state.last_observation().observation
+    touched = state.restoring()
+    if touched is not None:
+        last = settle(last, now, touched)
+    excluded = configuration.settings.excluded
+    baseline, before, after = (without(o, excluded) for o in (state.baseline(), last, now))
+    return absorb(manifest, baseline, before, after)
+
+
 def _into_store(
     configuration: Configuration,
     state: State,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -12,16 +11,14 @@ from aptkeep.errors import AptkeepError
 from aptkeep.machine import observe
 from aptkeep.machine.apt.archive import newer
 from aptkeep.machine.state import State
-from aptkeep.merge import absorb, settle, without
+from aptkeep.record import unrecorded
 from aptkeep.model import Generation, Manifest, Observation, Pending
 from aptkeep.plan import Mark, plan, subject_of
 from aptkeep.store import generations
 from aptkeep.store.home import find as find_home
-from aptkeep.store.tree import Directory, open_store
+from aptkeep.store.tree import open_existing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from aptkeep.machine.apt.config import Configuration
 
 
@@ -43,25 +40,12 @@ class Status:
     warnings: tuple[str, ...] = field(default=())
 
 
-@contextlib.contextmanager
-def opened_store(configuration: Configuration) -> Iterator[Directory | None]:
-    """The store for reading; None where nothing was ever kept."""
-    home = find_home(configuration.settings.home)
-    with contextlib.ExitStack() as opened:
-        try:
-            store = opened.enter_context(open_store(home, configuration.settings.store))
-        except FileNotFoundError:
-            yield None
-        else:
-            yield store
-
-
 def status(configuration: Configuration) -> Status:
     """Wanted, present, pending with reasons, not yet recorded."""
     home = find_home(configuration.settings.home)
     state = State(configuration.paths.state)
     snapshot = observe.observe(configuration, home=home)
-    with opened_store(configuration) as store:
+    with open_existing(home, configuration.settings.store) as store:
         newest = generations.newest(store) if store is not None else generations.Newest()
     warnings = [error.one_line() for error in newest.passed_over]
     warnings += [f"{entry.subject} is not kept: {entry.reason}" for entry in snapshot.unkept]
@@ -75,7 +59,9 @@ def status(configuration: Configuration) -> Status:
     if report is not None:
         reasons = {entry.subject: entry.reason for entry in report.pending}
     reasons.update((entry.subject, entry.reason) for entry in set_aside)
-    pending = {subject: reasons.get(subject, "not restored on this machine yet") for subject in left}
+    pending = {
+        subject: reasons.get(subject, "not restored on this machine yet") for subject in left
+    }
     pending.update((entry.subject, entry.reason) for entry in set_aside)
     wanted = tuple(wishes(newest.manifest))
     return Status(
@@ -92,19 +78,6 @@ def status(configuration: Configuration) -> Status:
     )
 
 
-def unrecorded(
-    configuration: Configuration, state: State, manifest: Manifest, now: Observation
-) -> Manifest:
-    """What `manifest` would be if this root were recorded now."""
-    last = state.last_observation().observation
-    touched = state.restoring()
-    if touched is not None:
-        last = settle(last, now, touched)
-    excluded = configuration.settings.excluded
-    baseline, before, after = (without(o, excluded) for o in (state.baseline(), last, now))
-    return absorb(manifest, baseline, before, after)
-
-
 def _left(
     configuration: Configuration, manifest: Manifest, baseline: Observation, now: Observation
 ) -> tuple[tuple[Pending, ...], list[str]]:
@@ -117,7 +90,8 @@ def _left(
 
 def load(configuration: Configuration, number: int | None) -> Generation | None:
     """A generation by number, or the newest; None where nothing was ever recorded."""
-    with opened_store(configuration) as store:
+    home = find_home(configuration.settings.home)
+    with open_existing(home, configuration.settings.store) as store:
         if store is None:
             return None
         if number is None:
@@ -137,7 +111,8 @@ class HistoryEntry:
 def history(configuration: Configuration) -> list[HistoryEntry]:
     """All generations, oldest first."""
     entries = []
-    with opened_store(configuration) as store:
+    home = find_home(configuration.settings.home)
+    with open_existing(home, configuration.settings.store) as store:
         for number in generations.numbers(store) if store is not None else ():
             assert store is not None  # noqa: S101
             try:

@@ -19,7 +19,8 @@ from aptkeep.store.home import find as find_home
 from aptkeep.store.tree import Directory, open_store
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
+    from contextlib import AbstractContextManager
 
     from aptkeep.machine.apt.config import Configuration
 
@@ -65,7 +66,7 @@ def _record_first(configuration: Configuration) -> None:
         record(configuration, "aptkeep record", thorough=True)
 
 
-def _store(configuration: Configuration):  # type: ignore[no-untyped-def]  # noqa: ANN202
+def _store(configuration: Configuration) -> AbstractContextManager[Directory]:
     home = find_home(configuration.settings.home)
     return open_store(home, configuration.settings.store, create=True)
 
@@ -98,10 +99,10 @@ def _without(store: Directory, manifest: Manifest, name: str) -> Manifest:
     return replace(manifest, files={p: wish for p, wish in files.items() if p not in orphans})
 
 
-def _keyrings(store: Directory, manifest: Manifest, paths: object) -> set[str]:
+def _keyrings(store: Directory, manifest: Manifest, paths: Iterable[str]) -> set[str]:
     """The keyrings that the kept sources among `paths` name."""
     found: set[str] = set()
-    for path in paths:  # type: ignore[attr-defined]
+    for path in paths:
         wish = manifest.files[path]
         if isinstance(wish, KeptFile) and wish.kind is FileKind.SOURCE:
             try:

@@ -117,7 +117,7 @@ def repository(make_repository: MakeRepository) -> Repository:
 
 @pytest.fixture(scope="session")
 def aptkeep_deb(session_scratch: Path) -> Path:
-    """aptkeep's package: $APTKEEP_DEB, or built from this work tree once for the whole run."""
+    """The package to test: $APTKEEP_DEB, or built from this work tree once for the whole run."""
     named = os.environ.get("APTKEEP_DEB")
     if named:
         return Path(named).resolve(strict=True)

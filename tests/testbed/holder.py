@@ -62,10 +62,11 @@ def _build(layout: dict[str, object]) -> None:
         options += ",volatile"
     kernel.mount("overlay", root, "overlay", 0, options)
     _mount_dev(f"{root}/dev")
-    kernel.mount("tmpfs", f"{root}/run", "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "mode=755")
+    plain = kernel.MS_NOSUID | kernel.MS_NODEV
+    hardened = plain | kernel.MS_NOEXEC
+    kernel.mount("tmpfs", f"{root}/run", "tmpfs", plain, "mode=755")
     os.mkdir(f"{root}/run/lock", 0o1777)
-    kernel.mount("tmpfs", f"{root}/tmp", "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "mode=1777")
-    hardened = kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC
+    kernel.mount("tmpfs", f"{root}/tmp", "tmpfs", plain, "mode=1777")  # noqa: S108  (its own)
     kernel.mount("proc", f"{root}/proc", "proc", hardened)
     for name in _READ_ONLY_IN_PROC:
         path = f"{root}/proc/{name}"

@@ -103,8 +103,20 @@ def base(suite: str) -> Image:
     with _layer(f"{suite}-base-{_digest(recipe)}") as (layer, building):
         if building is not None:
             tree = building / "upper"
-            # In namespaces of its own, so that its mounts end with it even when it is killed.
-            alone = ("unshare", "--mount", "--propagation", "private", "--pid", "--fork")
+            # In namespaces of its own, so that its mounts end with it even when it is killed, and
+            # it is killed when this process is: nobody else may write to a layer that is unlocked.
+            alone = (
+                "setpriv",
+                "--pdeathsig",
+                "KILL",
+                "--",
+                "unshare",
+                "--mount",
+                "--propagation",
+                "private",
+                "--pid",
+                "--fork",
+            )
             proxy = [f"--aptopt={line}" for line in mirror.proxy_configuration().splitlines()]
             argv = (*alone, "--kill-child=KILL", "--", *argv, *proxy)
             run(*argv, suite, tree, mirror.mirror(), timeout=1800, fronted=True)
@@ -151,9 +163,9 @@ def extend(
         finally:
             remove_tree(building)
         return Image(image.suite, (own, *image.layers))
-    with _layer(layer_name) as (layer, building):
-        if building is not None:
-            _make_layer(image, building, steps, contents)
+    with _layer(layer_name) as (layer, making):
+        if making is not None:
+            _make_layer(image, making, steps, contents)
     return Image(image.suite, (layer, *image.layers))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gzip
 import os
 import re
@@ -24,7 +25,6 @@ from testbed.signing import SigningKey
 __all__ = ["Repository", "SigningKey", "Writable"]
 
 _ADDRESS = "127.0.0.1"
-_ALWAYS_THERE = ("amd64",)
 
 
 class Writable(Protocol):
@@ -199,7 +199,8 @@ class Repository:
         listed = commands.run("apt-ftparchive", "packages", "pool", cwd=tree).stdout
         stanzas = [stanza + "\n\n" for stanza in listed.split("\n\n") if stanza.strip()]
         of = [(_architecture(stanza), stanza) for stanza in stanzas]
-        named = {*_ALWAYS_THERE, *(architecture for architecture, _ in of)} - {"all"}
+        # apt asks for its own architecture's index even where there is nothing for it.
+        named = {_native(), *(architecture for architecture, _ in of)} - {"all"}
         architectures = sorted(named)
         dist = tree / "dists" / self.suite
         for architecture in architectures:
@@ -294,6 +295,11 @@ class _Handler(BaseHTTPRequestHandler):
         if tree not in wanted.parents:
             raise FileNotFoundError(path)
         return wanted.read_bytes()
+
+
+@functools.lru_cache(maxsize=1)
+def _native() -> str:
+    return commands.run("dpkg", "--print-architecture").stdout.strip()
 
 
 def _architecture(stanza: str) -> str:

@@ -80,14 +80,17 @@ class Workstation:
         if self.booted:
             raise RuntimeError("already booted: stop it first")
         self.image = image or self.image
-        self._discard()
+        self.kill()
         self._start(network=network, volatile=volatile)
         for command in setup:
             self.run(*command)
         return self
 
     def reboot(self, *, network: bool | None = None) -> Workstation:
-        """Stop and boot again with the same root: what was changed outside the home is kept."""
+        """Cut the power and boot again with the same root: what it held is kept.
+
+        But for /run, /tmp and /dev, which never lie on a disk.
+        """
         layout = self._booted().layout
         network = layout.network if network is None else network
         self._stop()

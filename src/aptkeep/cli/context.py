@@ -33,7 +33,9 @@ def options(function: _Function) -> _Function:
 
 def as_json(function: _Function) -> _Function:
     """The `--json` option."""
-    return click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")(function)
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")(
+        function
+    )
 
 
 def configuration(given: tuple[str, ...]) -> Configuration:

@@ -16,13 +16,16 @@ def package_name(name: str, architecture: str, native: str) -> str:
 
 
 def qualified(name: str, native: str) -> str:
-    """The same name with its architecture always there, as apt and dpkg take it anywhere."""
+    """The same name with its architecture always there, as apt takes it anywhere."""
     return name if ":" in name else f"{name}:{native}"
 
 
-def read_packages(
-    status_file: str, extended_states: str, native: str
-) -> dict[str, Package]:
+def spelled(name: str, architecture: str) -> str:
+    """The name as dpkg finds it beyond doubt: `cowsay:all`, where apt says `cowsay:amd64`."""
+    return f"{name.partition(':')[0]}:{architecture}"
+
+
+def read_packages(status_file: str, extended_states: str, native: str) -> dict[str, Package]:
     """Every package that dpkg(1) knows something about, with apt's auto marks.
 
     Left out are those with nothing on the root and nothing selected: dpkg forgets them too.
@@ -50,6 +53,7 @@ def read_packages(
             status=status,
             version=None if gone or not version else version,
             auto=not gone and (name, native if architecture == "all" else architecture) in auto,
+            architecture=architecture,
         )
     return packages
 

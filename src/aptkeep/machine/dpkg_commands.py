@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 from aptkeep import files
 from aptkeep.errors import CommandError, LockedError
 from aptkeep.machine.apt.commands import FORCE_OLD_CONFFILES
-from aptkeep.machine.dpkg import available_file, qualified
+from aptkeep.machine.dpkg import available_file, spelled
 from aptkeep.machine.run import Completed, run
+from aptkeep.model import Selection
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from aptkeep.model import Selection
+    from aptkeep.model import Package
 
 # dpkg(1): the frontend lock is held by who started dpkg. Our own hooks stay out for it, too.
 _LOCK_IS_HELD = {"DPKG_FRONTEND_LOCKED": "true"}
@@ -33,7 +34,6 @@ class Dpkg:
     """`/var/lib/dpkg`."""
     state: str
     """Where `available` is kept while ours is in its place, so that a crash loses nothing."""
-    native: str
     lock_timeout: float
     """Seconds to wait for another apt or dpkg."""
 
@@ -50,20 +50,36 @@ class Dpkg:
             )
 
     def set_selections(self, selections: Mapping[str, Selection], paragraphs: str = "") -> None:
-        """`dpkg --set-selections`.
+        """`dpkg --set-selections`, by names as `spelled` makes them.
 
         dpkg passes over, with exit 0, what it knows from neither its status nor its `available`
         database. So `paragraphs`, the control paragraphs of such packages, are merged into
         `available` for just this call, and `available` is left as it was.
         """
-        lines = "".join(
-            f"{qualified(name, self.native)} {selection.value}\n"
-            for name, selection in selections.items()
-        )
+        lines = "".join(f"{name} {selection.value}\n" for name, selection in selections.items())
         with self._frontend_lock(), self._untouched_available():
             if paragraphs:
                 _checked(["dpkg", "--merge-avail", "-"], "dpkg took no notice", stdin=paragraphs)
             _checked(["dpkg", "--set-selections"], "the selections were not set", stdin=lines)
+
+    def hold(self, holds: Mapping[str, bool], known: Mapping[str, Package], native: str) -> None:
+        """Put packages, by the names of the model, on hold (True) or take them off (False).
+
+        One that isn't on the root is made known to dpkg by name alone, as it would be after
+        apt-mark(8).
+        """
+        selections, paragraphs = {}, ""
+        for name, held in holds.items():
+            package = known.get(name)
+            architecture = package.architecture if package else name.partition(":")[2] or native
+            selections[spelled(name, architecture)] = Selection.HOLD if held else Selection.INSTALL
+            if package is None:
+                paragraphs += (
+                    f"Package: {name.partition(':')[0]}\nVersion: 0\n"
+                    f"Architecture: {architecture}\n"
+                    "Maintainer: aptkeep\nDescription: on hold, not installed\n\n"
+                )
+        self.set_selections(selections, paragraphs)
 
     def configure_unfinished(self) -> Completed:
         """`dpkg --configure -a`: what an interrupted run left undone. It may fail in part."""
@@ -74,9 +90,8 @@ class Dpkg:
     def remove_broken(self, names: Iterable[str]) -> Completed:
         """Take packages off that can't be configured, whatever state they're in."""
         with self._frontend_lock():
-            words = [qualified(name, self.native) for name in names]
             command = ["dpkg", "--force-remove-reinstreq", "--abort-after=10000", "--remove"]
-            return run([*command, *words], environment=_LOCK_IS_HELD)
+            return run([*command, *names], environment=_LOCK_IS_HELD)
 
     @contextlib.contextmanager
     def _untouched_available(self) -> Iterator[None]:

@@ -181,7 +181,7 @@ def _encode_observed(observed: Observed) -> dict[str, Any]:
     return {
         "platform": [platform.distribution, platform.codename, platform.architecture],
         "packages": {
-            name: [p.selection.value, p.status, p.version, int(p.auto)]
+            name: [p.selection.value, p.status, p.version, int(p.auto), p.architecture]
             for name, p in observation.packages.items()
         },
         "architectures": sorted(observation.architectures),
@@ -200,8 +200,14 @@ def _decode_observed(document: Any, path: str) -> Observed:  # noqa: ANN401 - JS
         observation = Observation(
             platform=Platform(*document["platform"]),
             packages={
-                name: Package(selections[selection], status, version, bool(auto))
-                for name, (selection, status, version, auto) in document["packages"].items()
+                name: Package(selections[selection], status, version, bool(auto), architecture)
+                for name, (
+                    selection,
+                    status,
+                    version,
+                    auto,
+                    architecture,
+                ) in document["packages"].items()
             },
             architectures=frozenset(document["architectures"]),
             files={

@@ -104,7 +104,9 @@ class Directory:
     def append(self, name: str, text: str) -> None:
         """Append to a file of root's, which is made where there is none."""
         path = os.path.join(self.path, name)
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        flags = (
+            os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        )
         descriptor = os.open(name, flags, 0o644, dir_fd=self._descriptor)
         try:
             found = os.fstat(descriptor)
@@ -121,7 +123,9 @@ class Directory:
 
 
 @contextlib.contextmanager
-def open_store(home: str, relative: str, *, create: bool = False, owner: int = 0) -> Iterator[Directory]:
+def open_store(
+    home: str, relative: str, *, create: bool = False, owner: int = 0
+) -> Iterator[Directory]:
     """The store directory at `relative` below `home`.
 
     With `create`, missing directories are made: those on the way as the home's owner, the store
@@ -154,6 +158,18 @@ def open_store(home: str, relative: str, *, create: bool = False, owner: int = 0
         except OSError as error:
             raise _unavailable(home, error.strerror or str(error)) from error
         yield store
+
+
+@contextlib.contextmanager
+def open_existing(home: str, relative: str) -> Iterator[Directory | None]:
+    """The store as `open_store` opens it; None where nothing was ever kept."""
+    with contextlib.ExitStack() as opened:
+        try:
+            store = opened.enter_context(open_store(home, relative))
+        except FileNotFoundError:
+            yield None
+        else:
+            yield store
 
 
 def _make_as(uid: int, gid: int, parent: int, name: str) -> None:

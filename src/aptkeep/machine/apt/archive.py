@@ -33,6 +33,8 @@ class Solution:
     """Name to version: what was wanted, at its version or, where only that fits, the candidate."""
     removals: dict[str, bool] = field(default_factory=dict)
     """Name to whether it's purged."""
+    architectures: dict[str, str] = field(default_factory=dict)
+    """Name to dpkg's architecture, of everything in `installs` and `removals`."""
     extra: dict[str, str] = field(default_factory=dict)
     """Dependencies nobody recorded that must be installed or upgraded with them, by version."""
     rejected: dict[str, str] = field(default_factory=dict)
@@ -45,25 +47,17 @@ class Solution:
 
 
 def newer(one: str, other: str) -> bool:
-    """Whether version `one` is later than `other`, as dpkg compares them (Debian policy 5.6.12)."""
-    _ready()
+    """Whether version `one` is later than `other`, as dpkg compares them (Debian policy 5.6.12).
+
+    Like all of this module it wants apt's configuration to be loaded.
+    """
     return bool(apt_pkg.version_compare(one, other) > 0)
-
-
-def _ready() -> None:
-    if not _ready_once:
-        apt_pkg.init_system()
-        _ready_once.append(True)
-
-
-_ready_once: list[bool] = []
 
 
 class Archive:
     """apt's cache as its lists and dpkg's status make it at this moment."""
 
     def __init__(self, native: str, *, recommends: bool = False) -> None:
-        _ready()
         for option, value in (("Recommends", recommends), ("Suggests", False)):
             apt_pkg.config.set(f"APT::Install-{option}", "true" if value else "false")
         self._native = native
@@ -199,7 +193,15 @@ class Archive:
                 name = self._name(package)
                 if name not in installs:
                     extra[name] = self._depcache.get_candidate_ver(package).ver_str
-        return Solution(installs, removals, extra, rejected)
+        architectures = {item.name: self._architecture(item) for item in accepted}
+        return Solution(installs, removals, architectures, extra, rejected)
+
+    def _architecture(self, item: Wanted) -> str:
+        package = self._package(item.name)
+        version = self._version(item.name, item.version)
+        if version is None and package is not None:
+            version = package.current_ver
+        return str(version.arch) if version is not None else self._native
 
     def _at_candidate(self, item: Wanted) -> Wanted | None:
         package = self._package(item.name)

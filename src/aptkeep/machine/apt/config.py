@@ -83,6 +83,7 @@ def load(options: Iterable[str] = (), *, root: str | None = None) -> Configurati
     option that has no `=` or a value that can't be.
     """
     apt_pkg.init_config()
+    apt_pkg.init_system()  # knows where dpkg keeps its status
     configuration = apt_pkg.config
     options = tuple(options)
     for option in options:

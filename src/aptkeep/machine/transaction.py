@@ -1,0 +1,187 @@
+"""Carrying out, with apt and dpkg, what a solution says; and seeing what came of it.
+
+Nothing here knows what is wanted and why. Reasons are collected by package name, for a report.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from aptkeep.machine.apt import output, preferences
+from aptkeep.machine.apt.commands import AptGet
+from aptkeep.machine.dpkg import read_packages, spelled
+from aptkeep.machine.dpkg_commands import Dpkg, locked
+from aptkeep.machine.run import Completed, run
+from aptkeep.model import Selection
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from aptkeep.machine.apt.archive import Archive, Solution
+    from aptkeep.machine.apt.config import Configuration
+    from aptkeep.model import Package
+    from aptkeep.plan import Mark
+
+
+class Reporter(Protocol):
+    """Where a restore says how far it is."""
+
+    def step(self, text: str) -> None:
+        """A new step begins."""
+
+    def progress(self, percent: float, text: str) -> None:
+        """How far the present step is."""
+
+
+@dataclass
+class Transaction:
+    """One restore's dealings with apt and dpkg."""
+
+    configuration: Configuration
+    reporter: Reporter
+    offline: bool = False
+    recommends: bool = False
+    """Whether apt may follow Recommends: only where the recorded set isn't the whole set."""
+    reasons: dict[str, str] = field(default_factory=dict)
+    """Why a package is not what it was to be."""
+    failed_repositories: tuple[output.FailedRepository, ...] = ()
+
+    @property
+    def dpkg(self) -> Dpkg:
+        """dpkg on this root."""
+        paths, settings = self.configuration.paths, self.configuration.settings
+        return Dpkg(paths.dpkg_directory, paths.state, settings.lock_timeout)
+
+    @property
+    def _apt_get(self) -> AptGet:
+        return AptGet(self.configuration.options, self.configuration.settings.lock_timeout)
+
+    def packages(self) -> dict[str, Package]:
+        """The packages as they are now."""
+        paths = self.configuration.paths
+        return read_packages(
+            paths.dpkg_status, paths.extended_states, self.configuration.architecture
+        )
+
+    def finish_interrupted(self) -> None:
+        """Finish what a dpkg that was killed left half done, or apt refuses to do anything."""
+        self.dpkg.recover_available()
+        if any(package.present and not package.whole for package in self.packages().values()):
+            self.reporter.step("Finishing an interrupted dpkg run")
+            self.dpkg.configure_unfinished()
+
+    def update_lists(self) -> None:
+        """Fetch the package lists; a repository that fails is noted, the others go on."""
+        self.reporter.step("Fetching the package lists")
+        completed = self._apt(self._apt_get.update())
+        self.failed_repositories = output.failed_repositories(completed.output)
+
+    def carry_out(self, archive: Archive, solution: Solution) -> None:
+        """Install and remove by dpkg's selections and `apt-get dselect-upgrade`.
+
+        It's simulated first: should apt mean to remove anything else, nothing is done.
+        """
+        before = self.packages()
+        self.dpkg.set_selections(_selections(solution), archive.paragraphs(solution.installs))
+        pins = {**archive.upgradable(), **solution.extra, **solution.installs}
+        paths = self.configuration.paths
+        with tempfile.TemporaryDirectory(dir=paths.state, prefix="preferences-") as directory:
+            preferences.write(directory, paths, pins, self.configuration.architecture)
+            simulated = self._apt(self._dselect_upgrade(directory, solution, simulate=True))
+            unwanted = output.parse_simulation(simulated.output).removals - solution.removals.keys()
+            if unwanted:
+                self._explain(solution, f"apt would remove {', '.join(sorted(unwanted))} for it")
+            elif not simulated.ok:
+                self._explain(solution, f"apt finds no way: {simulated.last_words()}")
+            else:
+                self.reporter.step(_sentence(solution))
+                completed = self._apt(self._dselect_upgrade(directory, solution))
+                for name, reason in output.unfetched_archives(completed.output).items():
+                    self.reasons.setdefault(name, f"its archive could not be fetched: {reason}")
+        self._clean_up(before, solution)
+
+    def set_marks(self, marks: Iterable[Mark]) -> None:
+        """Set auto and manual marks with apt-mark(8)."""
+        for auto in (True, False):
+            names = [mark.name for mark in marks if mark.auto is auto]
+            if names:
+                self._apt(self._apt_get.mark(names, auto=auto), progress=False)
+
+    def _dselect_upgrade(
+        self, preferences_parts: str, solution: Solution, *, simulate: bool = False
+    ) -> list[str]:
+        return self._apt_get.dselect_upgrade(
+            preferences_parts,
+            simulate=simulate,
+            offline=self.offline,
+            recommends=self.recommends,
+            may_remove=bool(solution.removals),
+        )
+
+    def _apt(self, command: list[str], *, progress: bool = True) -> Completed:
+        completed = run(command, on_status=self._on_status if progress else None)
+        if not completed.ok and "Could not get lock" in completed.output:
+            raise locked(self.configuration.settings.lock_timeout)
+        return completed
+
+    def _on_status(self, line: str) -> None:
+        status = output.parse_status(line)
+        if status is None:
+            return
+        if status.kind == "pmerror":
+            self.reasons[status.subject] = f"its installation failed: {status.text}"
+        elif status.kind in ("dlstatus", "pmstatus"):
+            self.reporter.progress(status.percent, status.text)
+
+    def _clean_up(self, before: Mapping[str, Package], solution: Solution) -> None:
+        """A package that can't be configured goes, and waits: it must not block all of apt."""
+        after = self.packages()
+        if any(package.present and not package.whole for package in after.values()):
+            self.dpkg.configure_unfinished()
+            after = self.packages()
+        broken = [
+            spelled(name, package.architecture)
+            for name, package in after.items()
+            if package.present
+            and not package.whole
+            and name in solution.changes
+            and not (name in before and before[name].present)
+        ]
+        if broken:
+            self.dpkg.remove_broken(broken)
+            after = self.packages()
+        never_came = {
+            spelled(name, after[name].architecture): Selection.PURGE
+            for name in solution.installs
+            if name in after and not after[name].present and after[name].selection.keeps
+        }
+        if never_came:
+            self.dpkg.set_selections(never_came)
+
+    def _explain(self, solution: Solution, reason: str) -> None:
+        self.reasons.update(dict.fromkeys(solution.changes, reason))
+
+
+def _selections(solution: Solution) -> dict[str, Selection]:
+    selections = dict.fromkeys(solution.installs, Selection.INSTALL)
+    for name, purge in solution.removals.items():
+        selections[name] = Selection.PURGE if purge else Selection.DEINSTALL
+    return {spelled(name, solution.architectures[name]): s for name, s in selections.items()}
+
+
+def _sentence(solution: Solution) -> str:
+    parts = []
+    if solution.installs:
+        parts.append(
+            f"installing {counted(len(solution.installs) + len(solution.extra), 'package')}"
+        )
+    if solution.removals:
+        parts.append(f"removing {counted(len(solution.removals), 'package')}")
+    return " and ".join(parts).capitalize()
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 package`, `2 packages`."""
+    return f"{number} {noun}" + ("" if number == 1 else "s")
