@@ -13,17 +13,21 @@ import signal
 import sys
 import time
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from aptkeep.errors import AptkeepError, LockedError
 from aptkeep.machine import caller
 from aptkeep.machine.apt import config
 from aptkeep.machine.state import State
-from aptkeep.model import Request
 from aptkeep.record import record
 from aptkeep.store import log
 from aptkeep.store.home import find as find_home
 from aptkeep.store.tree import open_store
 
+if TYPE_CHECKING:
+    from aptkeep.model import Request
+
+NOT_RECORDED = "this change was not recorded"
 _MEMORY = 200 * 1024 * 1024
 """Bytes of address space that recording may take."""
 
@@ -59,17 +63,15 @@ def _in_child(
         ready, _, _ = select.select([reading], [], [], max(0, deadline - time.monotonic()))
         if not ready:
             os.kill(child, signal.SIGKILL)
-            return [
-                f"this change was not recorded: the home did not answer within {timeout:g} seconds. "
-                "apt goes on; 'aptkeep record' keeps it when the home is back."
-            ]
+            late = f"the home did not answer within {timeout:g} seconds. apt goes on"
+            return [f"{NOT_RECORDED}: {late}; 'aptkeep record' keeps it when the home is back."]
         piece = os.read(reading, 65536)
         if not piece:
             break
         said += piece
     _pid, status = os.waitpid(child, 0)
     if status != 0 and not said:
-        return [f"this change was not recorded: the recorder died (status {status}). apt goes on."]
+        return [f"{NOT_RECORDED}: the recorder died (status {status}). apt goes on."]
     return said.decode("utf-8", "replace").splitlines()
 
 
@@ -88,7 +90,7 @@ def _work(
         os.write(writing, "".join(f"{log.printable(line)}\n" for line in lines).encode())
         failed = 0
     except Exception as error:  # noqa: BLE001 - whatever it is, apt must go on
-        os.write(writing, f"this change was not recorded: {log.printable(repr(error))}\n".encode())
+        os.write(writing, f"{NOT_RECORDED}: {log.printable(repr(error))}\n".encode())
     finally:
         os._exit(failed)
 
@@ -108,12 +110,12 @@ def _record(
             recorded = record(configuration, door, requests=requests)
     except LockedError as error:
         if state.restoring() is None:
-            lines.append(f"this change was not recorded: {error.one_line()}")
+            lines.append(f"{NOT_RECORDED}: {error.one_line()}")
     except AptkeepError as error:
-        lines.append(f"this change was not recorded: {error.one_line()}")
+        lines.append(f"{NOT_RECORDED}: {error.one_line()}")
     except OSError as error:
         lines.append(
-            f"this change was not recorded: {error.strerror}: {error.filename or 'the store'}. "
+            f"{NOT_RECORDED}: {error.strerror}: {error.filename or 'the store'}. "
             "'aptkeep record' keeps it when that is mended."
         )
     else:

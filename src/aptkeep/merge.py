@@ -93,35 +93,39 @@ def _package_wish(
     after: Package | None,
     release: str,
 ) -> PackageWish | None:
-    was, now, shipped = _facets(before), _facets(after), _facets(image)
+    was, now = _facets(before), _facets(after)
     if was == now:
         return wish
-    if image is None and wish is None and was.selection == now.selection and was.auto == now.auto:
-        return None  # only the version of a package that nobody asked to keep
     if image is None:
-        if not now.selection.keeps:
-            return None
-        return PackageWish(now.selection, now.version, now.auto, release=release)
+        return _own_wish(wish, was, now, release)
+    shipped = _facets(image)
     if not now.selection.keeps:
-        if now.selection is shipped.selection:
-            return None
-        return PackageWish(now.selection, image_version=image.version, release=release)
+        gone = PackageWish(now.selection, image_version=image.version, release=release)
+        return None if now == shipped else gone
     wish = wish or PackageWish()
 
-    def merged(facet: str, wished: Any) -> Any:  # noqa: ANN401 - one rule for three types
-        if getattr(was, facet) == getattr(now, facet) and was.selection.keeps:
-            return wished
+    def merged(facet: str) -> Any:  # noqa: ANN401 - one rule for three types
         value = getattr(now, facet)
+        if was.selection.keeps and getattr(was, facet) == value:
+            return getattr(wish, facet)
         return None if value == getattr(shipped, facet) else value
 
-    selection = merged("selection", wish.selection)
-    version = merged("version", wish.version)
-    auto = merged("auto", wish.auto)
+    selection, version, auto = merged("selection"), merged("version"), merged("auto")
     if selection is None and version is None and auto is None:
         return None
     # A wish from an image without the package stays one: the next image may lack it again.
     foreign = wish.selection is not None and wish.selection.keeps and wish.image_version is None
     return PackageWish(selection, version, auto, None if foreign else image.version, release)
+
+
+def _own_wish(
+    wish: PackageWish | None, was: _Facets, now: _Facets, release: str
+) -> PackageWish | None:
+    """For a package that the image doesn't have: here, it's wanted; gone, the entry goes."""
+    only_version = was.selection == now.selection and was.auto == now.auto
+    if not now.selection.keeps or (wish is None and only_version):
+        return None  # a new version of what nobody asked to keep is no wish for it
+    return PackageWish(now.selection, now.version, now.auto, release=release)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ whether apt is needed at all, and again when apt's lists are there, with what th
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar, Union
+from typing import TYPE_CHECKING, TypeVar
 
 from aptkeep.model import (
     FileGone,
@@ -95,7 +95,7 @@ class Mark:
     auto: bool
 
 
-Step = Union[AddArchitecture, RemoveArchitecture, PutFile, DeleteFile, Install, Remove, Hold, Mark]
+Step = AddArchitecture | RemoveArchitecture | PutFile | DeleteFile | Install | Remove | Hold | Mark
 _Kind = TypeVar("_Kind")
 
 
@@ -159,54 +159,43 @@ def plan(
     offered: Offered | None,
     *,
     newer: Callable[[str, str], bool],
-    policy: Policy = Policy(),  # noqa: B008 - frozen
+    policy: Policy | None = None,
 ) -> Plan:
     """The steps from `observation` to `manifest`, which `adapt` has fitted to the image.
 
     `offered` None: not known yet, everything is taken to be there in the recorded version.
     `newer(a, b)` compares versions as dpkg does.
     """
-    architectures: list[Step] = []
-    for name, wanted in sorted(manifest.architectures.items()):
-        if wanted and name not in observation.architectures:
-            architectures.append(AddArchitecture(name))
-
-    files = _file_steps(manifest, observation)
-    installs: list[Step] = []
+    chooser = _Chooser(offered, newer, policy or Policy())
     removes: list[Step] = []
+    installs: list[Step] = []
     holds: list[Step] = []
     marks: list[Step] = []
     pending: list[Pending] = []
     for name, wish in sorted(manifest.packages.items()):
         package = observation.packages.get(name)
         if wish.selection is not None and not wish.selection.keeps:
-            removes.extend(_remove_step(name, wish, package))
+            removes += _remove(name, wish, package)
             continue
-        step, trouble = _install_step(name, wish, package, offered, newer, policy)
-        if step is not None:
-            installs.append(step)
-        pending.extend(trouble)
-        here = (package is not None and package.present) or step is not None
-        held = package is not None and package.selection is Selection.HOLD
-        only_held = wish.selection is Selection.HOLD and wish.version is None
-        if wish.selection is not None and held != (wish.selection is Selection.HOLD):
-            if here or only_held:
-                holds.append(Hold(name, wish.selection is Selection.HOLD))
-        elif step is not None and held:
-            holds.append(Hold(name, held=True))
-        if here and wish.auto is not None:
-            # What dselect-upgrade installs is manual until it's marked otherwise.
-            fresh = package is None or not package.present
-            auto_now = package.auto if package is not None and not fresh else False
-            if wish.auto != auto_now:
-                marks.append(Mark(name, wish.auto))
+        choice = chooser.choose(name, wish, package)
+        if isinstance(choice, Install):
+            installs.append(choice)
+        elif isinstance(choice, Pending):
+            pending.append(choice)
+        here = isinstance(choice, Install) or (package is not None and package.present)
+        holds += _hold(name, wish, package, here=here)
+        if here:
+            marks += _mark(name, wish, package)
 
-    leaving: list[Step] = [
-        RemoveArchitecture(name)
-        for name, wanted in sorted(manifest.architectures.items())
-        if not wanted and name in observation.architectures
-    ]
-    steps = (*architectures, *files, *removes, *installs, *leaving, *holds, *marks)
+    adding: list[Step] = []
+    leaving: list[Step] = []
+    for name, wanted in sorted(manifest.architectures.items()):
+        if wanted and name not in observation.architectures:
+            adding.append(AddArchitecture(name))
+        elif not wanted and name in observation.architectures:
+            leaving.append(RemoveArchitecture(name))
+    files = _file_steps(manifest, observation)
+    steps = (*adding, *files, *removes, *installs, *leaving, *holds, *marks)
     return Plan(steps, tuple(pending))
 
 
@@ -224,60 +213,78 @@ def _file_steps(manifest: Manifest, observation: Observation) -> list[Step]:
     return steps
 
 
-def _remove_step(name: str, wish: PackageWish, package: Package | None) -> list[Step]:
-    if package is None:
-        return []
+def _remove(name: str, wish: PackageWish, package: Package | None) -> list[Step]:
     purge = wish.selection is Selection.PURGE
-    left = package.status != "not-installed"
-    if package.present or (purge and left):
-        return [Remove(name, purge)]
-    return []
+    if package is None or package.status == "not-installed":
+        return []
+    return [Remove(name, purge)] if package.present or purge else []
 
 
-def _install_step(  # noqa: PLR0911, PLR0913 - one line for each case of the table
-    name: str,
-    wish: PackageWish,
-    package: Package | None,
-    offered: Offered | None,
-    newer: Callable[[str, str], bool],
-    policy: Policy,
-) -> tuple[Install | None, list[Pending]]:
-    wanted = wish.version
-    if package is not None and package.present:
-        installed = package.version
-        assert installed is not None  # noqa: S101 - `present` says so
+def _hold(name: str, wish: PackageWish, package: Package | None, *, here: bool) -> list[Step]:
+    wanted = wish.selection is Selection.HOLD
+    # apt-mark(8) holds packages that aren't installed, too: so that they never are.
+    if wish.selection is None or not (here or (wanted and wish.version is None)):
+        return []
+    held = package is not None and package.selection is Selection.HOLD
+    return [Hold(name, wanted)] if held != wanted else []
+
+
+def _mark(name: str, wish: PackageWish, package: Package | None) -> list[Step]:
+    # What dselect-upgrade installs is manual until it's marked otherwise.
+    auto = package is not None and package.present and package.auto
+    return [Mark(name, wish.auto)] if wish.auto is not None and wish.auto != auto else []
+
+
+@dataclass(frozen=True, slots=True)
+class _Chooser:
+    """Which version of a wanted package to install, if any."""
+
+    offered: Offered | None
+    newer: Callable[[str, str], bool]
+    policy: Policy
+
+    def choose(
+        self, name: str, wish: PackageWish, package: Package | None
+    ) -> Install | Pending | None:
+        if package is not None and package.version is not None:
+            return self._other_version(name, wish, package, package.version)
+        if wish.selection is None or (wish.selection is Selection.HOLD and wish.version is None):
+            return None  # a wish about a package that is here, or a hold on one that isn't
+        if self.offered is None:
+            return Install(name, wish.version)
+        versions = self.offered.get(name, ())
+        if not versions:
+            return Pending(name, NOT_OFFERED)
+        return self._best(name, wish.version, versions, None)
+
+    def _other_version(
+        self, name: str, wish: PackageWish, package: Package, installed: str
+    ) -> Install | Pending | None:
+        """For a package that is on the root: to the wanted version, unless the image is past it."""
+        wanted = wish.version
         if not package.whole:
-            return Install(name, installed, installed=installed), []
-        if wanted is None or wanted == installed:
-            return None, []
-        if newer(installed, wanted):
-            deliberate = wish.image_version == installed
-            if not (policy.downgrade or deliberate) or policy.latest:
-                return None, []
-            if offered is not None and wanted not in offered.get(name, ()):
-                return None, [Pending(name, f"version {wanted} is not offered any more")]
-            return Install(name, wanted, installed=installed), []
-        if offered is None or (wanted in offered.get(name, ()) and not policy.latest):
-            return Install(name, wanted, installed=installed), []
-        candidate = next(iter(offered.get(name, ())), None)
-        if candidate is None or not newer(candidate, installed):
-            return None, [Pending(name, f"version {wanted} is not offered any more")]
-        return Install(name, candidate, _unlike(wanted, candidate), installed), []
+            return Install(name, installed, installed=installed)
+        if wanted in (None, installed):
+            return None
+        back = self.newer(installed, wanted)
+        deliberate = self.policy.downgrade or wish.image_version == installed
+        if back and (self.policy.latest or not deliberate):
+            return None
+        if self.offered is None:
+            return Install(name, wanted, installed=installed)
+        versions = self.offered.get(name, ())
+        if not back:
+            versions = tuple(v for v in versions if self.newer(v, installed))
+        if not versions or (back and wanted not in versions):
+            return Pending(name, f"version {wanted} is not offered any more")
+        return self._best(name, wanted, versions, installed)
 
-    if wish.selection is None or (wish.selection is Selection.HOLD and wanted is None):
-        return None, []  # a wish about a package that is here, or a hold on one that isn't
-    if offered is None:
-        return Install(name, wanted), []
-    versions = offered.get(name, ())
-    if not versions:
-        return None, [Pending(name, NOT_OFFERED)]
-    if wanted in versions and not policy.latest:
-        return Install(name, wanted), []
-    return Install(name, versions[0], _unlike(wanted, versions[0])), []
-
-
-def _unlike(recorded: str | None, chosen: str) -> str | None:
-    return recorded if recorded != chosen else None
+    def _best(
+        self, name: str, wanted: str | None, versions: tuple[str, ...], installed: str | None
+    ) -> Install:
+        recorded = wanted in versions and not self.policy.latest
+        version = wanted if recorded else versions[0]
+        return Install(name, version, wanted if wanted != version else None, installed)
 
 
 def final_marks(

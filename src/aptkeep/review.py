@@ -11,9 +11,9 @@ from aptkeep.errors import AptkeepError
 from aptkeep.machine import observe
 from aptkeep.machine.apt.archive import newer
 from aptkeep.machine.state import State
-from aptkeep.record import unrecorded
 from aptkeep.model import Generation, Manifest, Observation, Pending
 from aptkeep.plan import Mark, plan, subject_of
+from aptkeep.record import unrecorded
 from aptkeep.store import generations
 from aptkeep.store.home import find as find_home
 from aptkeep.store.tree import open_existing

@@ -89,7 +89,7 @@ def _without(store: Directory, manifest: Manifest, name: str) -> Manifest:
     if not paths:
         raise UsageError(
             f"nothing is kept under the name {name}",
-            details="no package, architecture or source of that name is wanted; nothing was changed",
+            details="no package, architecture or source of that name; nothing was changed",
             resolution="'aptkeep show' lists everything that is",
         )
     if len(paths) > 1:

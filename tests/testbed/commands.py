@@ -26,6 +26,7 @@ PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 _PASSED_ON = ("http_proxy", "https_proxy", "no_proxy", "TMPDIR")
 _TAIL_LINES = 30
 _FORK_SECONDS = 5.0
+_END_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -109,12 +110,18 @@ class FrontedProcess(Process):
 
     def kill_group(self) -> None:
         """Kill both and what they started, unless that has left their process group."""
+        if self.poll() is not None:
+            return
         # The one behind first, so that the one in front reaps it. Orphaned, it would stay a zombie
         # until this machine's own init gets round to it.
         self.kill()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self.wait(timeout=1)
-        with contextlib.suppress(ProcessLookupError):
+        # Unreaped itself, the one in front keeps its number, which is the group's, from being
+        # given to a stranger.
+        look = os.WEXITED | os.WNOWAIT | os.WNOHANG
+        deadline = time.monotonic() + _END_SECONDS
+        with contextlib.suppress(ChildProcessError, ProcessLookupError):
+            while os.waitid(os.P_PID, self.pid, look) is None and time.monotonic() < deadline:
+                time.sleep(0.001)
             os.killpg(self.pid, signal.SIGKILL)
 
 

@@ -45,7 +45,8 @@ def mirror() -> str:
 def proxy_configuration() -> str:
     """apt.conf lines that pass this machine's proxies on to a root, empty without a proxy.
 
-    A proxy that a script detects (`Proxy-Auto-Detect`) is not. Local repositories stay reachable: 127.0.0.1 and localhost are never asked for through it.
+    A proxy that a script detects (`Proxy-Auto-Detect`) is not. Local repositories stay reachable:
+    127.0.0.1 and localhost are never asked for through it.
     """
     dumped = commands.run("apt-config", "dump", check=False).lines
     lines = [

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -209,10 +208,9 @@ class Root:
         self._holder.communicate()
         for process in self._running:
             # nsenter itself lives outside the pid namespace, but in the mount namespace, and ends
-            # when the command does.
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(timeout=5)
+            # when the command does. Until then the upper directory may still be in use.
             process.kill_group()
+            process.wait()
 
     def _require_alive(self) -> None:
         if not self.alive:

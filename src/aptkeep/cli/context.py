@@ -39,7 +39,7 @@ def as_json(function: _Function) -> _Function:
 
 
 def configuration(given: tuple[str, ...]) -> Configuration:
-    """apt's configuration, with the options before and after the command's name over it."""
+    """The configuration of apt, with the options before and after the command's name over it."""
     context = click.get_current_context()
     return config.load((*(context.obj or ()), *given))
 

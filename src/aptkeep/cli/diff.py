@@ -15,10 +15,11 @@ from aptkeep.review import load
 @context.options
 @context.as_json
 def command(
+    *,
     old: int | None,
     new: int | None,
     options: tuple[str, ...],
-    as_json: bool,  # noqa: FBT001 - click's interface
+    as_json: bool,
 ) -> None:
     """Show what changed from generation A to B.
 

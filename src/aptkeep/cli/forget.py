@@ -12,7 +12,7 @@ from aptkeep.revise import forget
 @click.argument("names", nargs=-1, required=True, metavar="PACKAGE|SOURCE...")
 @context.options
 @context.as_json
-def command(names: tuple[str, ...], options: tuple[str, ...], as_json: bool) -> None:  # noqa: FBT001
+def command(*, names: tuple[str, ...], options: tuple[str, ...], as_json: bool) -> None:
     """No longer want a package, or a source by its path or file name.
 
     Nothing on this machine changes; the next one comes without it.

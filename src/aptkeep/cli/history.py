@@ -11,6 +11,6 @@ from aptkeep.review import history
 @click.command("history")
 @context.options
 @context.as_json
-def command(options: tuple[str, ...], as_json: bool) -> None:  # noqa: FBT001 - click's interface
+def command(*, options: tuple[str, ...], as_json: bool) -> None:
     """List the generations, newest first: when, and at whose request."""
     output.history(history(context.configuration(options)), json_wanted=as_json)

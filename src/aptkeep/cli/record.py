@@ -13,7 +13,7 @@ from aptkeep.record import record
 @click.command("record")
 @context.options
 @context.as_json
-def command(options: tuple[str, ...], as_json: bool) -> None:  # noqa: FBT001 - click's interface
+def command(*, options: tuple[str, ...], as_json: bool) -> None:
     """Record the present state of this machine now."""
     context.require_root("record")
     configuration = context.configuration(options)

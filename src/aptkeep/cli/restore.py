@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from aptkeep.cli import context, output
 from aptkeep.errors import ExitCode
-from aptkeep.machine.apt.config import Configuration
 from aptkeep.restore import Options, preview, restore
+
+if TYPE_CHECKING:
+    from aptkeep.machine.apt.config import Configuration
 
 
 @click.command("restore")
@@ -21,13 +25,14 @@ from aptkeep.restore import Options, preview, restore
 @click.option("--generation", type=click.IntRange(min=1), metavar="N", help="Go to generation N.")
 @context.options
 @context.as_json
-def command(  # noqa: PLR0913 - click's interface
-    dry_run: bool,  # noqa: FBT001
-    offline: bool,  # noqa: FBT001
+def command(
+    *,
+    dry_run: bool,
+    offline: bool,
     versions: str | None,
     generation: int | None,
     options: tuple[str, ...],
-    as_json: bool,  # noqa: FBT001
+    as_json: bool,
 ) -> int:
     """Bring back what is wanted and not here."""
     chosen = Options(offline=offline, generation=generation, versions=versions)

@@ -16,10 +16,11 @@ from aptkeep.revise import rollback
 @context.options
 @context.as_json
 def command(
+    *,
     number: int,
-    offline: bool,  # noqa: FBT001 - click's interface
+    offline: bool,
     options: tuple[str, ...],
-    as_json: bool,  # noqa: FBT001
+    as_json: bool,
 ) -> int:
     """Go back to generation N: what was added since goes, what was removed returns.
 

@@ -13,9 +13,10 @@ from aptkeep.review import load
 @context.options
 @context.as_json
 def command(
+    *,
     number: int | None,
     options: tuple[str, ...],
-    as_json: bool,  # noqa: FBT001 - click's interface
+    as_json: bool,
 ) -> None:
     """Show generation N, or the newest."""
     output.generation(load(context.configuration(options), number), json_wanted=as_json)

@@ -19,10 +19,11 @@ from aptkeep.restore import Options
 @context.options
 @context.as_json
 def command(
-    background: bool,  # noqa: FBT001 - click's interface
-    offline: bool,  # noqa: FBT001
+    *,
+    background: bool,
+    offline: bool,
     options: tuple[str, ...],
-    as_json: bool,  # noqa: FBT001
+    as_json: bool,
 ) -> int:
     """Bring back what is wanted: what a machine runs at start.
 

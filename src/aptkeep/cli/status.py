@@ -12,7 +12,7 @@ from aptkeep.review import status
 @click.command("status")
 @context.options
 @context.as_json
-def command(options: tuple[str, ...], as_json: bool) -> int:  # noqa: FBT001 - click's interface
+def command(*, options: tuple[str, ...], as_json: bool) -> int:
     """Show what is wanted, present, pending with its reason, and not yet recorded."""
     result = status(context.configuration(options))
     output.status(result, json_wanted=as_json)

@@ -11,6 +11,7 @@ LIMIT = 4 * 1024 * 1024
 
 _PUBLIC_KEY = 6
 _SECRET = (5, 7)
+_PRIVATE = "it holds a secret key"
 _GPG_KEYBOX = b"KBXf"
 
 
@@ -19,15 +20,19 @@ def unusable(content: bytes) -> str | None:
     if not content.strip():
         return "it is empty"
     if b"-----BEGIN PGP PRIVATE KEY BLOCK-----" in content:
-        return "it holds a secret key"
+        return _PRIVATE
     if b"-----BEGIN PGP PUBLIC KEY BLOCK-----" in content:
         return None
     if content[8:12] == _GPG_KEYBOX:
         return "it is a keybox of GnuPG, which apt can't read; export the key into a file"
-    first = content[0]
-    if not first & 0x80:
-        return "it is no OpenPGP key"
-    tag = first & 0x3F if first & 0x40 else (first & 0x3C) >> 2
+    tag = _first_tag(content[0])
     if tag in _SECRET:
-        return "it holds a secret key"
+        return _PRIVATE
     return None if tag == _PUBLIC_KEY else "it is no OpenPGP key"
+
+
+def _first_tag(octet: int) -> int | None:
+    """The packet type in the first octet of a packet, of the old or the present format."""
+    if not octet & 0x80:
+        return None
+    return octet & 0x3F if octet & 0x40 else (octet & 0x3C) >> 2

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from aptkeep import files
@@ -40,7 +40,7 @@ class Observed:
     """An observation and how far apt's history was read when it was taken."""
 
     observation: Observation
-    history: Position = Position()
+    history: Position = field(default_factory=Position)
     unkept: tuple[Pending, ...] = ()
     """Files that could not be kept: each is said once."""
 

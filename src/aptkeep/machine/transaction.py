@@ -50,7 +50,7 @@ class Transaction:
 
     @property
     def dpkg(self) -> Dpkg:
-        """dpkg on this root."""
+        """Commands of dpkg on this root."""
         paths, settings = self.configuration.paths, self.configuration.settings
         return Dpkg(paths.dpkg_directory, paths.state, settings.lock_timeout)
 

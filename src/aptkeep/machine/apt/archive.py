@@ -58,12 +58,14 @@ class Archive:
     """apt's cache as its lists and dpkg's status make it at this moment."""
 
     def __init__(self, native: str, *, recommends: bool = False) -> None:
-        for option, value in (("Recommends", recommends), ("Suggests", False)):
-            apt_pkg.config.set(f"APT::Install-{option}", "true" if value else "false")
+        apt_pkg.config.set("APT::Install-Suggests", "false")
+        if not recommends:
+            apt_pkg.config.set("APT::Install-Recommends", "false")
         self._native = native
         self._cache = apt_pkg.Cache(None)
         self._depcache = apt_pkg.DepCache(self._cache)
-        self._installed = [p for p in self._cache.packages if p.current_ver is not None]
+        # The stub of python-apt doesn't say that it's None for what isn't installed.
+        self._installed = [p for p in self._cache.packages if p.current_ver]  # type: ignore[truthy-bool]
 
     def offered(self, names: Iterable[str]) -> dict[str, tuple[str, ...]]:
         """The versions that can be fetched of each package, apt's candidate first."""
@@ -151,7 +153,7 @@ class Archive:
             if version is not None:
                 cache.set_candidate_ver(version.parent_pkg, version)
         marked = [(item, self._package(item.name)) for item in items]
-        with apt_pkg.ActionGroup(cache):
+        with apt_pkg.ActionGroup(cache):  # type: ignore[attr-defined] # its stub has no __enter__
             for with_dependencies in (False, True):
                 for item, package in marked:
                     if item.version is not None and package is not None:
@@ -181,8 +183,8 @@ class Archive:
             or self._depcache.marked_downgrade(package)
             or self._depcache.marked_reinstall(package)
         )
-        here = package.current_ver is not None and package.current_ver.ver_str == item.version
-        return here or (changes and candidate is not None and candidate.ver_str == item.version)
+        wanted = self._version(item.name, item.version)
+        return package.current_ver == wanted or (changes and candidate == wanted)
 
     def _solution(self, accepted: Sequence[Wanted], rejected: dict[str, str]) -> Solution:
         installs = {i.name: i.version for i in accepted if i.version is not None}
@@ -191,8 +193,9 @@ class Archive:
         for package in self._cache.packages:
             if self._depcache.marked_install(package) or self._depcache.marked_upgrade(package):
                 name = self._name(package)
-                if name not in installs:
-                    extra[name] = self._depcache.get_candidate_ver(package).ver_str
+                candidate = self._depcache.get_candidate_ver(package)
+                if name not in installs and candidate is not None:
+                    extra[name] = candidate.ver_str
         architectures = {item.name: self._architecture(item) for item in accepted}
         return Solution(installs, removals, architectures, extra, rejected)
 
@@ -215,7 +218,6 @@ class Archive:
 
     def _reason(self, item: Wanted) -> str:
         """Why a single package doesn't fit, read off the marks that were just tried for it."""
-        package = self._package(item.name)
         if item.version is None:
             broken = [self._name(p) for p in self._installed if self._depcache.is_inst_broken(p)]
             also = [
@@ -223,25 +225,30 @@ class Archive:
                 for p in self._installed
                 if self._depcache.marked_delete(p) and self._name(p) != item.name
             ]
-            return f"{', '.join(broken or also) or 'another package'} of the image needs it"
+            return f"{', '.join(broken or also) or 'another package'} needs it"
         version = self._version(item.name, item.version)
-        if package is None or version is None:
-            return "no repository that answers offers it"
+        reason = None
+        if version is not None:
+            reason = self._missing_dependency(version) or self._conflict(version)
+        return reason or "its dependencies can't be met together with what is on this machine"
+
+    def _missing_dependency(self, version: apt_pkg.Version) -> str | None:
         for kind in ("PreDepends", "Depends"):
             for group in version.depends_list.get(kind, []):
                 if not any(self._obtainable(alternative) for alternative in group):
                     text = " | ".join(_dependency(alternative) for alternative in group)
                     return f"it depends on {text}, which can't be installed here"
+        return None
+
+    def _conflict(self, version: apt_pkg.Version) -> str | None:
         for kind in ("Conflicts", "Breaks"):
             for group in version.depends_list.get(kind, []):
                 for alternative in group:
                     for target in alternative.all_targets():
                         if target.parent_pkg.current_ver == target:
-                            return (
-                                f"it conflicts with {self._name(target.parent_pkg)} "
-                                f"{target.ver_str}, which is on this machine"
-                            )
-        return "its dependencies can't be met together with what is on this machine"
+                            name = self._name(target.parent_pkg)
+                            return f"it conflicts with {name} {target.ver_str}, which is here"
+        return None
 
     def _obtainable(self, dependency: apt_pkg.Dependency) -> bool:
         for target in dependency.all_targets():

@@ -35,11 +35,15 @@ class AptGet:
         may_remove: bool = False,
         downgrades: bool = False,
     ) -> list[str]:
-        """Carry out dpkg's selections under the pins in `preferences_parts` alone."""
+        """Carry out dpkg's selections under the pins in `preferences_parts` alone.
+
+        `recommends`: what apt's configuration says of Recommends holds; else none are followed.
+        """
         command = ["apt-get", *self._common(), "-y"]
         command += _o("Dir::Etc::Preferences", "/dev/null")
         command += _o("Dir::Etc::PreferencesParts", preferences_parts)
-        command += _o("APT::Install-Recommends", _boolean(recommends))
+        if not recommends:
+            command += _o("APT::Install-Recommends", "false")
         command += _o("APT::Install-Suggests", "false")
         # One package whose script fails, or whose archive is gone, must not stop the others.
         command += [*_o("DPkg::StopOnError", "false"), "--fix-missing"]
@@ -69,7 +73,3 @@ class AptGet:
 
 def _o(name: str, value: str) -> list[str]:
     return ["-o", f"{name}={value}"]
-
-
-def _boolean(value: bool) -> str:  # noqa: FBT001 - the value itself
-    return "true" if value else "false"

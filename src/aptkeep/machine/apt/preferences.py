@@ -24,12 +24,12 @@ def write(directory: str, paths: Paths, versions: Mapping[str, str], native: str
     names.
     """
     with open(os.path.join(directory, "00aptkeep"), "w", encoding="ascii") as stream:
-        for name, version in sorted(versions.items()):
-            stream.write(
-                f"Package: {qualified(name, native)}\n"
-                f"Pin: version {version}\n"
-                f"Pin-Priority: {_PRIORITY}\n\n"
-            )
+        stream.writelines(
+            f"Package: {qualified(name, native)}\n"
+            f"Pin: version {version}\n"
+            f"Pin-Priority: {_PRIORITY}\n\n"
+            for name, version in sorted(versions.items())
+        )
     sources = [(paths.preferences, "10user")]
     if os.path.isdir(paths.preferences_parts):
         sources += [
