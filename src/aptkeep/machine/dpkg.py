@@ -85,6 +85,14 @@ def owner(dpkg_directory: str, path: str) -> str | None:
     return None
 
 
+def interrupted(dpkg_directory: str) -> bool:
+    """Whether dpkg was killed: its journal of status changes was not folded in (libdpkg)."""
+    try:
+        return any(name.isdigit() for name in os.listdir(os.path.join(dpkg_directory, "updates")))
+    except FileNotFoundError:
+        return False
+
+
 def available_file(dpkg_directory: str) -> str:
     """The database of what dselect(1) found available; apt doesn't use it."""
     return os.path.join(dpkg_directory, "available")

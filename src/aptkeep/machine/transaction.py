@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from aptkeep.machine.apt import output, preferences
 from aptkeep.machine.apt.commands import AptGet
-from aptkeep.machine.dpkg import read_packages, spelled
+from aptkeep.machine.dpkg import interrupted, read_packages, spelled
 from aptkeep.machine.dpkg_commands import Dpkg, locked
 from aptkeep.machine.run import Completed, run
 from aptkeep.model import Selection
@@ -68,7 +68,8 @@ class Transaction:
     def finish_interrupted(self) -> None:
         """Finish what a dpkg that was killed left half done, or apt refuses to do anything."""
         self.dpkg.recover_available()
-        if any(package.present and not package.whole for package in self.packages().values()):
+        journal_left = interrupted(self.configuration.paths.dpkg_directory)
+        if journal_left or _unfinished(self.packages()):
             self.reporter.step("Finishing an interrupted dpkg run")
             self.dpkg.configure_unfinished()
 
@@ -138,7 +139,7 @@ class Transaction:
     def _clean_up(self, before: Mapping[str, Package], solution: Solution) -> None:
         """A package that can't be configured goes, and waits: it must not block all of apt."""
         after = self.packages()
-        if any(package.present and not package.whole for package in after.values()):
+        if _unfinished(after):
             self.dpkg.configure_unfinished()
             after = self.packages()
         broken = [
@@ -162,6 +163,10 @@ class Transaction:
 
     def _explain(self, solution: Solution, reason: str) -> None:
         self.reasons.update(dict.fromkeys(solution.changes, reason))
+
+
+def _unfinished(packages: Mapping[str, Package]) -> bool:
+    return any(package.present and not package.whole for package in packages.values())
 
 
 def _selections(solution: Solution) -> dict[str, Selection]:

@@ -33,7 +33,6 @@ class AptGet:
         offline: bool = False,
         recommends: bool = False,
         may_remove: bool = False,
-        downgrades: bool = False,
     ) -> list[str]:
         """Carry out dpkg's selections under the pins in `preferences_parts` alone.
 
@@ -51,10 +50,9 @@ class AptGet:
             command += _o("Dpkg::Options::", force)
         if offline:
             command.append("--no-download")
-        if not may_remove:
-            command.append("--no-remove")
-        if downgrades:
-            command.append("--allow-downgrades")
+        # The user asked for these very removals and versions, and may have had to insist.
+        command.append("--allow-remove-essential" if may_remove else "--no-remove")
+        command.append("--allow-downgrades")
         if simulate:
             command.append("--simulate")
         return [*command, "dselect-upgrade"]
