@@ -11,12 +11,12 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from aptkeep.adapt import Adapted, adapt, revert
-from aptkeep.errors import AptkeepError
+from aptkeep.errors import AptkeepError, CommandError
 from aptkeep.machine import configuration_files, observe, sources
-from aptkeep.machine.apt.archive import Archive, Solution, Wanted, newer
+from aptkeep.machine.apt.archive import Archive, Solution, Wanted, newer, unreadable_sources
 from aptkeep.machine.state import LastReport, State
 from aptkeep.machine.transaction import Reporter, Transaction, counted
-from aptkeep.model import Generation, KeptFile, Manifest, Observation, Pending, Touched
+from aptkeep.model import FileKind, Generation, KeptFile, Manifest, Observation, Pending, Touched
 from aptkeep.plan import (
     NOT_OFFERED,
     AddArchitecture,
@@ -142,6 +142,8 @@ class _Restore:
         self._state = State(configuration.paths.state)
         self._transaction = Transaction(configuration, reporter, offline=options.offline)
         self._notes: list[str] = []
+        self._trouble: str | None = None
+        """What kept apt or dpkg from doing anything for any package."""
 
     def run(self, unfinished: Touched) -> Outcome:
         """Restore; `unfinished` is what an earlier restore that was killed had set out to do."""
@@ -155,7 +157,10 @@ class _Restore:
         self._transaction.finish_interrupted()
         self._put_back_files(todo)
         if todo.needs_apt:
-            self._bring_packages(adapted.manifest, unfinished)
+            try:
+                self._bring_packages(adapted.manifest, unfinished)
+            except CommandError as error:
+                self._trouble = error.one_line()
         for step in todo.of(RemoveArchitecture):
             self._attempt(step.name, partial(self._transaction.dpkg.remove_architecture, step.name))
         self._hold(adapted.manifest)
@@ -219,8 +224,24 @@ class _Restore:
             self._reporter.step(f"Putting back {count} of apt's configuration")
         for step in put:
             self._attempt(step.path, partial(self._put_file, step))
+        self._withdraw_unreadable([step for step in put if step.kept.kind is FileKind.SOURCE])
         for gone in delete:
             self._attempt(gone.path, partial(configuration_files.delete, gone.path))
+
+    def _withdraw_unreadable(self, put: list[PutFile]) -> None:
+        """Take back the sources that apt can't read: one malformed entry would spoil them all."""
+        if not put or unreadable_sources() is None:
+            return
+        for step in put:
+            configuration_files.delete(step.path)
+        if unreadable_sources() is not None:
+            self._notes.append("apt can't read the sources of the image itself")
+        for step in put:
+            self._attempt(step.path, partial(self._put_file, step))
+            trouble = unreadable_sources()
+            if trouble is not None:
+                configuration_files.delete(step.path)
+                self._transaction.reasons[step.path] = f"apt can't read it: {trouble}"
 
     def _put_file(self, step: PutFile) -> None:
         if step.kept in self._target.manifest.files.values():
@@ -243,22 +264,33 @@ class _Restore:
         if self._plan(manifest, before).needs_lists and not self._options.offline:
             self._transaction.update_lists()
             self._notes += [f"the repository {r}" for r in self._transaction.failed_repositories]
+        # Of a restore that was killed, too, the dependencies that nobody recorded are automatic.
+        came = unfinished.packages - self._state.baseline().packages.keys()
+        lost: frozenset[str] = frozenset()
+        while True:
+            solution = self._one_round(manifest, lost)
+            came |= solution.changes
+            if self._transaction.unfetched <= lost:
+                break
+            lost |= self._transaction.unfetched  # apt stops at one; the others come without it
+        self._transaction.set_marks(final_marks(manifest, before, self._observe(), came))
+
+    def _one_round(self, manifest: Manifest, lost: frozenset[str]) -> Solution:
+        """Bring what goes together, less the packages whose archives could not be fetched."""
         archive = self._archive(manifest)
-        offered = archive.offered(manifest.packages)
-        todo = self._plan(manifest, before, offered)
+        offered = archive.offered(manifest.packages, only_cached=self._options.offline)
+        offered = {name: () if name in lost else versions for name, versions in offered.items()}
+        todo = self._plan(manifest, self._observe(), offered)
+        for entry in todo.pending:
+            self._transaction.reasons.setdefault(entry.subject, entry.reason)
         solution = archive.solve(_wanted(todo, offered))
-        self._transaction.reasons.update((entry.subject, entry.reason) for entry in todo.pending)
         self._transaction.reasons.update(solution.rejected)
         self._notes += _other_versions(todo, solution)
-        came = solution.changes
-        self._state.begin_restore(
-            _join(self._state.restoring() or Touched(), Touched(packages=came))
-        )
-        if came:
+        touched = self._state.restoring() or Touched()
+        self._state.begin_restore(_join(touched, Touched(packages=solution.changes)))
+        if solution.changes:
             self._transaction.carry_out(archive, solution)
-        # Of a restore that was killed, too, the dependencies that nobody recorded are automatic.
-        came |= unfinished.packages - self._state.baseline().packages.keys()
-        self._transaction.set_marks(final_marks(manifest, before, self._observe(), came))
+        return solution
 
     def _hold(self, manifest: Manifest) -> None:
         observation = self._observe()
@@ -287,7 +319,9 @@ class _Restore:
         return Outcome(self._target.number, todo, entries, tuple(self._notes))
 
     def _reason(self, step: Step) -> str:
-        reason = self._transaction.reasons.get(subject_of(step))
+        subject, reasons = subject_of(step), self._transaction.reasons
+        # Some of dpkg's own messages leave a foreign architecture out.
+        reason = reasons.get(subject) or reasons.get(subject.partition(":")[0]) or self._trouble
         if isinstance(step, Install):
             if self._options.offline and reason in (None, NOT_OFFERED):
                 return "it is not on this machine, and --offline forbids to fetch it"

@@ -10,7 +10,7 @@ import click
 
 from aptkeep import __version__
 from aptkeep.cli import output
-from aptkeep.errors import AptkeepError, ExitCode
+from aptkeep.errors import AptkeepError, ExitCode, StoreUnavailableError
 
 # The help texts stand here, so that `aptkeep --help` imports none of the commands.
 COMMANDS = {
@@ -85,4 +85,7 @@ def main(arguments: list[str] | None = None) -> None:
     except AptkeepError as error:
         output.error(error)
         sys.exit(error.exit_code)
+    except OSError as error:
+        output.error(StoreUnavailableError(f"{error.strerror}: {error.filename or 'the store'}"))
+        sys.exit(ExitCode.UNTRUSTED)
     sys.exit(result if isinstance(result, int) else ExitCode.OK)

@@ -46,6 +46,8 @@ class Transaction:
     """Whether apt may follow Recommends: only where the recorded set isn't the whole set."""
     reasons: dict[str, str] = field(default_factory=dict)
     """Why a package is not what it was to be."""
+    unfetched: set[str] = field(default_factory=set)
+    """Packages whose archives could not be fetched."""
     failed_repositories: tuple[output.FailedRepository, ...] = ()
 
     @property
@@ -99,7 +101,9 @@ class Transaction:
             else:
                 self.reporter.step(_sentence(solution))
                 completed = self._apt(self._dselect_upgrade(directory, solution))
-                for name, reason in output.unfetched_archives(completed.output).items():
+                native = self.configuration.architecture
+                for name, reason in output.unfetched_archives(completed.output, native).items():
+                    self.unfetched.add(name)
                     self.reasons.setdefault(name, f"its archive could not be fetched: {reason}")
         self._clean_up(before, solution)
 
@@ -123,7 +127,7 @@ class Transaction:
 
     def _apt(self, command: list[str], *, progress: bool = True) -> Completed:
         completed = run(command, on_status=self._on_status if progress else None)
-        if not completed.ok and "Could not get lock" in completed.output:
+        if not completed.ok and output.locked_out(completed.output):
             raise locked(self.configuration.settings.lock_timeout)
         return completed
 
@@ -132,7 +136,8 @@ class Transaction:
         if status is None:
             return
         if status.kind == "pmerror":
-            self.reasons[status.subject] = f"its installation failed: {status.text}"
+            name = output.package_of(status.subject, self.configuration.architecture)
+            self.reasons[name] = f"its installation failed: {status.text}"
         elif status.kind in ("dlstatus", "pmstatus"):
             self.reporter.progress(status.percent, status.text)
 

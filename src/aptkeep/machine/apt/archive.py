@@ -5,11 +5,14 @@ libapt's own dependency cache decides. Nothing is installed here, and nothing is
 
 from __future__ import annotations
 
+import hashlib
+import os
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import apt_pkg
 
+from aptkeep.errors import CommandError
 from aptkeep.machine.dpkg import package_name
 
 if TYPE_CHECKING:
@@ -54,6 +57,15 @@ def newer(one: str, other: str) -> bool:
     return bool(apt_pkg.version_compare(one, other) > 0)
 
 
+def unreadable_sources() -> str | None:
+    """Why apt can't read its sources, or None if it can: one malformed entry spoils them all."""
+    try:
+        apt_pkg.SourceList().read_main_list()
+    except apt_pkg.Error as error:
+        return str(error)
+    return None
+
+
 class Archive:
     """apt's cache as its lists and dpkg's status make it at this moment."""
 
@@ -62,25 +74,58 @@ class Archive:
         if not recommends:
             apt_pkg.config.set("APT::Install-Recommends", "false")
         self._native = native
-        self._cache = apt_pkg.Cache(None)
-        self._depcache = apt_pkg.DepCache(self._cache)
+        try:
+            self._cache = apt_pkg.Cache(None)
+            self._depcache = apt_pkg.DepCache(self._cache)
+        except apt_pkg.Error as error:
+            raise CommandError(
+                f"apt can't read its own configuration: {error}",
+                details="nothing was installed",
+                resolution="mend the file that apt names; then run 'aptkeep restore'",
+            ) from error
         # The stub of python-apt doesn't say that it's None for what isn't installed.
         self._installed = [p for p in self._cache.packages if p.current_ver]  # type: ignore[truthy-bool]
 
-    def offered(self, names: Iterable[str]) -> dict[str, tuple[str, ...]]:
-        """The versions that can be fetched of each package, apt's candidate first."""
+    def offered(
+        self, names: Iterable[str], *, only_cached: bool = False
+    ) -> dict[str, tuple[str, ...]]:
+        """The versions that can be fetched of each package, apt's candidate first.
+
+        `only_cached`: those whose archive is in apt's cache already, and is what the lists say.
+        """
         result = {}
         for name in names:
             package = self._package(name)
             if package is None:
                 continue
             candidate = self._depcache.get_candidate_ver(package)
-            versions = [v.ver_str for v in package.version_list if v.downloadable]
+            versions = [
+                version.ver_str
+                for version in package.version_list
+                if version.downloadable and (not only_cached or self._cached(version))
+            ]
             if candidate is not None and candidate.ver_str in versions:
                 versions.remove(candidate.ver_str)
                 versions.insert(0, candidate.ver_str)
             result[name] = tuple(dict.fromkeys(versions))
         return result
+
+    def _cached(self, version: apt_pkg.Version) -> bool:
+        """Whether apt's cache holds the archive; apt itself would look at its size only."""
+        records = apt_pkg.PackageRecords(self._cache)
+        for package_file, index in version.file_list:
+            if package_file.not_source or not records.lookup((package_file, index)):
+                continue
+            name = f"{version.parent_pkg.name}_{_quoted(version.ver_str)}_{version.arch}.deb"
+            path = os.path.join(apt_pkg.config.find_dir("Dir::Cache::archives"), name)
+            expected = records.hashes.find("SHA256")
+            try:
+                with open(path, "rb") as stream:
+                    found = hashlib.sha256(stream.read()).hexdigest()
+            except OSError:
+                return False
+            return str(getattr(expected, "hashvalue", "")) == found
+        return False
 
     def paragraphs(self, wanted: dict[str, str]) -> str:
         """The control paragraphs of these versions, for dpkg's `available` database."""
@@ -278,6 +323,11 @@ class Archive:
 
     def _name(self, package: apt_pkg.Package) -> str:
         return package_name(package.name, package.architecture, self._native)
+
+
+def _quoted(version: str) -> str:
+    """A version as apt writes it into the name of an archive."""
+    return version.replace("%", "%25").replace(":", "%3a").replace("_", "%5f")
 
 
 def _dependency(alternative: apt_pkg.Dependency) -> str:

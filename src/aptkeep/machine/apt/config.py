@@ -96,6 +96,7 @@ def load(options: Iterable[str] = (), *, root: str | None = None) -> Configurati
         configuration.set(name, value)
     if root is not None:
         configuration.set("Dir", root)
+        configuration.set("Dir::State::status", os.path.join(root, "var/lib/dpkg/status"))
     return Configuration(_paths(configuration), _settings(configuration), _native(), options)
 
 

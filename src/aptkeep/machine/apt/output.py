@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from urllib.parse import unquote
+
+from aptkeep.machine.dpkg import package_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +42,20 @@ class FailedRepository:
         return f"{self.name}: {self.reason}"
 
 
-_FAILED = re.compile(
-    r"^[WE]: (?:Failed to fetch (?P<uri>\S+)\s+(?P<why>.*)"
-    r"|(?:An error occurred during the signature verification.*?)?"
-    r"(?:OpenPGP|GPG) (?:signature verification )?error: (?P<signed>.*?): (?P<wrong>.*)"
-    r"|The repository '(?P<repository>[^']*)' (?P<state>(?:is not|is no longer|does not).*))$"
+# Each has `where`, a Release or index file in one of apt's ways to name it, and `why`.
+_FAILURES = tuple(
+    re.compile(pattern)
+    for pattern in (
+        r"[WE]: Failed to fetch (?P<where>\S+)\s*(?P<why>.*)",
+        r"[WE]: (?:.* )?(?:GPG error|OpenPGP (?:error|signature verification failed)): "
+        r"(?P<where>\S+ \S+ \S+): (?P<why>.*)",
+        r"[WE]: (?:The r|R)epository '(?P<where>[^']*)' (?P<why>.*)",
+        r"[WE]: Release file for (?P<where>\S+) (?P<why>is (?:expired|not valid yet).*)",
+    )
+)
+_UNDER_DISTS = re.compile(
+    r"(?P<base>.*)/dists/(?P<suite>.+?)/"
+    r"(?:(?:In)?Release(?:\.gpg)?|Contents[^/]*|[^/]+/(?:binary-|source/|i18n/|cnf/|dep11/|Contents).*)"
 )
 
 
@@ -51,24 +63,28 @@ def failed_repositories(output: str) -> tuple[FailedRepository, ...]:
     """The repositories that `apt-get update` could not use, each once, from its output."""
     failed: dict[str, FailedRepository] = {}
     for line in output.splitlines():
-        match = _FAILED.match(line)
-        if match is None:
-            continue
-        where = match["uri"] or match["signed"] or match["repository"]
-        reason = match["why"] or match["wrong"] or match["state"]
-        name = _repository(where)
-        failed.setdefault(name, FailedRepository(name, reason.strip().rstrip(".")))
+        for pattern in _FAILURES:
+            match = pattern.fullmatch(line)
+            if match is not None:
+                name = _repository(match["where"])
+                reason = match["why"].strip().rstrip(".:") or "apt has no method to fetch it"
+                failed.setdefault(name, FailedRepository(name, reason))
+                break
     return tuple(failed.values())
 
 
 def _repository(where: str) -> str:
     """`http://host/debian trixie` out of the ways in which apt names a Release or index file."""
     uri, _, rest = where.partition(" ")
-    base, dists, below = uri.partition("/dists/")
-    if dists:
-        suite = re.split(r"/(?:InRelease|Release|main|[^/]+/(?:binary|source|i18n))", below)[0]
-        return f"{without_credentials(base)} {suite}"
-    return f"{without_credentials(uri.rstrip('/'))} {rest.split()[0] if rest else ''}".strip()
+    if rest:
+        return f"{without_credentials(uri.rstrip('/'))} {rest.split()[0]}"
+    match = _UNDER_DISTS.fullmatch(uri)
+    if match is None:
+        base, _, _file = uri.rpartition("/")
+        if base.endswith("/."):
+            return f"{without_credentials(base[:-2])} ./"
+        return without_credentials(base)
+    return f"{without_credentials(match['base'])} {match['suite']}"
 
 
 def without_credentials(uri: str) -> str:
@@ -99,13 +115,36 @@ def parse_simulation(output: str) -> Simulated:
     return Simulated(installs, frozenset(removals))
 
 
-_UNFETCHED = re.compile(r"^E: Failed to fetch (\S+)\s+(.*)$", re.MULTILINE)
+_UNFETCHED = re.compile(r"^E: Failed to fetch (\S+)\s*(.*)$", re.MULTILINE)
 
 
-def unfetched_archives(output: str) -> dict[str, str]:
-    """Package name to reason, for the archives that apt could not fetch (named after them)."""
-    failed = {}
-    for uri, reason in _UNFETCHED.findall(output):
-        name = uri.rpartition("/")[2].partition("_")[0]
-        failed[name.replace("%2b", "+")] = reason.strip().rstrip(".")
-    return failed
+def unfetched_archives(output: str, native: str) -> dict[str, str]:
+    """Package name to reason, for the archives that apt could not fetch."""
+    return {
+        package_of(unquote(uri), native): reason.strip().rstrip(".:")
+        for uri, reason in _UNFETCHED.findall(output)
+    }
+
+
+_ARCHIVE = re.compile(r"(?:.*/)?(?:\d+-)?(?P<name>[^/_]+)_[^/]*_(?P<architecture>[^/_.]+)\.deb")
+
+
+def package_of(subject: str, native: str) -> str:
+    """The package that a status line or an archive's file name is about, by the model's name.
+
+    dpkg names a package of `Multi-Arch: same` with its architecture, the native one too, and one
+    that it can't unpack by the path of the archive.
+    """
+    match = _ARCHIVE.fullmatch(subject)
+    if match is not None:
+        return package_name(match["name"], match["architecture"], native)
+    name, _, architecture = subject.partition(":")
+    return package_name(name, architecture, native)
+
+
+_LOCKED = re.compile(r"^E: (?:Could not get lock|Unable to (?:acquire|lock))", re.MULTILINE)
+
+
+def locked_out(output: str) -> bool:
+    """Whether apt gave up because a lock was not free, rather than having waited for it."""
+    return _LOCKED.search(output) is not None
