@@ -23,7 +23,6 @@ from aptkeep.plan import (
     DeleteFile,
     Hold,
     Install,
-    Mark,
     Plan,
     Policy,
     PutFile,
@@ -147,8 +146,9 @@ class _Restore:
 
     def run(self, unfinished: Touched) -> Outcome:
         """Restore; `unfinished` is what an earlier restore that was killed had set out to do."""
-        adapted = self._adapt(self._current.manifest, self._state.baseline())
-        todo = self._plan(adapted.manifest, self._observe())
+        baseline, before = self._state.baseline(), self._observe()
+        adapted = self._adapt(self._current.manifest, baseline)
+        todo = self._plan(adapted.manifest, before)
         if not todo.steps:
             self._report(adapted.set_aside)
             return Outcome(self._target.number, pending=adapted.set_aside)
@@ -156,11 +156,15 @@ class _Restore:
         self._state.begin_restore(_join(unfinished, todo.touches))
         self._transaction.finish_interrupted()
         self._put_back_files(todo)
+        # Of a restore that was killed, too, the dependencies that nobody recorded are automatic.
+        came = unfinished.packages - baseline.packages.keys()
         if todo.needs_apt:
             try:
-                self._bring_packages(adapted.manifest, unfinished)
+                came |= self._bring_packages(adapted.manifest)
             except CommandError as error:
                 self._trouble = error.one_line()
+        marks = final_marks(adapted.manifest, before, self._observe(), came)
+        self._transaction.set_marks(marks)
         for step in todo.of(RemoveArchitecture):
             self._attempt(step.name, partial(self._transaction.dpkg.remove_architecture, step.name))
         self._hold(adapted.manifest)
@@ -259,21 +263,19 @@ class _Restore:
         except OSError as error:
             self._transaction.reasons[subject] = error.strerror or str(error)
 
-    def _bring_packages(self, manifest: Manifest, unfinished: Touched) -> None:
-        before = self._observe()
-        if self._plan(manifest, before).needs_lists and not self._options.offline:
+    def _bring_packages(self, manifest: Manifest) -> frozenset[str]:
+        """Install and remove in as many rounds as it takes; every package that was touched."""
+        if self._plan(manifest, self._observe()).needs_lists and not self._options.offline:
             self._transaction.update_lists()
             self._notes += [f"the repository {r}" for r in self._transaction.failed_repositories]
-        # Of a restore that was killed, too, the dependencies that nobody recorded are automatic.
-        came = unfinished.packages - self._state.baseline().packages.keys()
+        came: frozenset[str] = frozenset()
         lost: frozenset[str] = frozenset()
         while True:
             solution = self._one_round(manifest, lost)
             came |= solution.changes
             if self._transaction.unfetched <= lost:
-                break
+                return came
             lost |= self._transaction.unfetched  # apt stops at one; the others come without it
-        self._transaction.set_marks(final_marks(manifest, before, self._observe(), came))
 
     def _one_round(self, manifest: Manifest, lost: frozenset[str]) -> Solution:
         """Bring what goes together, less the packages whose archives could not be fetched."""
@@ -307,8 +309,7 @@ class _Restore:
         left = self._plan(adapted.manifest, self._observe())
         pending = {entry.subject: entry.reason for entry in adapted.set_aside}
         for step in left.steps:
-            if not isinstance(step, Mark):
-                pending.setdefault(subject_of(step), self._reason(step))
+            pending.setdefault(subject_of(step), self._reason(step))
         entries = tuple(Pending(subject, reason) for subject, reason in pending.items())
         self._report(entries)
         log.append(

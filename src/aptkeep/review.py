@@ -12,7 +12,7 @@ from aptkeep.machine import observe
 from aptkeep.machine.apt.archive import newer
 from aptkeep.machine.state import State
 from aptkeep.model import Generation, Manifest, Observation, Pending
-from aptkeep.plan import Mark, plan, subject_of
+from aptkeep.plan import plan, subject_of
 from aptkeep.record import unrecorded
 from aptkeep.store import generations
 from aptkeep.store.home import find as find_home
@@ -53,7 +53,7 @@ def status(configuration: Configuration) -> Status:
     absorbed = newest.manifest
     if state.started:
         absorbed = unrecorded(configuration, state, newest.manifest, snapshot.observation)
-    set_aside, left = _left(configuration, newest.manifest, baseline, snapshot.observation)
+    set_aside, left = _left(configuration, absorbed, baseline, snapshot.observation)
     reasons = {}
     report = state.last_report()
     if report is not None:
@@ -85,7 +85,7 @@ def _left(
     kept = {name: wish for name, wish in manifest.packages.items() if not excluded(name)}
     adapted = adapt(replace(manifest, packages=kept), baseline, newer=newer)
     steps = plan(adapted.manifest, now, None, newer=newer).steps
-    return adapted.set_aside, [subject_of(s) for s in steps if not isinstance(s, Mark)]
+    return adapted.set_aside, [subject_of(step) for step in steps]
 
 
 def load(configuration: Configuration, number: int | None) -> Generation | None:

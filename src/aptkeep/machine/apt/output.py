@@ -43,16 +43,14 @@ class FailedRepository:
 
 
 # Each has `where`, a Release or index file in one of apt's ways to name it, and `why`.
-_FAILURES = tuple(
-    re.compile(pattern)
-    for pattern in (
-        r"[WE]: Failed to fetch (?P<where>\S+)\s*(?P<why>.*)",
-        r"[WE]: (?:.* )?(?:GPG error|OpenPGP (?:error|signature verification failed)): "
-        r"(?P<where>\S+ \S+ \S+): (?P<why>.*)",
-        r"[WE]: (?:The r|R)epository '(?P<where>[^']*)' (?P<why>.*)",
-        r"[WE]: Release file for (?P<where>\S+) (?P<why>is (?:expired|not valid yet).*)",
-    )
+_FAILED_FETCH = r"[WE]: Failed to fetch (?P<where>\S+)\s*(?P<why>.*)"
+_BAD_SIGNATURE = (
+    r"[WE]: (?:.* )?(?:GPG error|OpenPGP (?:error|signature verification failed)): "
+    r"(?P<where>\S+ \S+ \S+): (?P<why>.*)"
 )
+_REFUSED = r"[WE]: (?:The r|R)epository '(?P<where>[^']*)' (?P<why>.*)"
+_NOT_NOW = r"[WE]: Release file for (?P<where>\S+) (?P<why>is (?:expired|not valid yet).*)"
+_FAILURES = [re.compile(pattern) for pattern in (_FAILED_FETCH, _BAD_SIGNATURE, _REFUSED, _NOT_NOW)]
 _UNDER_DISTS = re.compile(
     r"(?P<base>.*)/dists/(?P<suite>.+?)/"
     r"(?:(?:In)?Release(?:\.gpg)?|Contents[^/]*|[^/]+/(?:binary-|source/|i18n/|cnf/|dep11/|Contents).*)"
