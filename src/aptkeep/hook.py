@@ -23,6 +23,7 @@ from aptkeep.record import record
 from aptkeep.store import log
 from aptkeep.store.home import find as find_home
 from aptkeep.store.tree import open_store
+from aptkeep.words import printable
 
 if TYPE_CHECKING:
     from aptkeep.model import Request
@@ -87,10 +88,10 @@ def _work(
             os.dup2(nothing, descriptor)
         os.chdir("/")
         lines = _record(configuration, door, requests)
-        os.write(writing, "".join(f"{log.printable(line)}\n" for line in lines).encode())
+        os.write(writing, "".join(f"{printable(line)}\n" for line in lines).encode())
         failed = 0
     except Exception as error:  # noqa: BLE001 - whatever it is, apt must go on
-        os.write(writing, f"{NOT_RECORDED}: {log.printable(repr(error))}\n".encode())
+        os.write(writing, f"{NOT_RECORDED}: {printable(repr(error))}\n".encode())
     finally:
         os._exit(failed)
 

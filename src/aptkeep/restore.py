@@ -15,7 +15,7 @@ from aptkeep.errors import AptkeepError, CommandError
 from aptkeep.machine import configuration_files, observe, sources
 from aptkeep.machine.apt.archive import Archive, Solution, Wanted, newer, unreadable_sources
 from aptkeep.machine.state import LastReport, State
-from aptkeep.machine.transaction import Reporter, Transaction, counted
+from aptkeep.machine.transaction import Reporter, Transaction
 from aptkeep.model import FileKind, Generation, KeptFile, Manifest, Observation, Pending, Touched
 from aptkeep.plan import (
     NOT_OFFERED,
@@ -36,6 +36,7 @@ from aptkeep.record import record, take_baseline, unrecorded
 from aptkeep.store import generations, kept, log
 from aptkeep.store.home import find as find_home
 from aptkeep.store.tree import Directory, open_existing
+from aptkeep.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable

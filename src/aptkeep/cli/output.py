@@ -23,7 +23,7 @@ from aptkeep.plan import (
     Step,
     subject_of,
 )
-from aptkeep.store.log import printable
+from aptkeep.words import counted, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -314,7 +314,7 @@ def _counted(entries: tuple[Wish, ...]) -> str:
     kinds: dict[str, int] = {}
     for wish in entries:
         kinds[wish.kind] = kinds.get(wish.kind, 0) + 1
-    return ", ".join(f"{number} {kind}" for kind, number in kinds.items()) or "nothing"
+    return ", ".join(counted(number, kind) for kind, number in kinds.items()) or "nothing"
 
 
 def _wish_json(wish: Wish) -> dict[str, str]:

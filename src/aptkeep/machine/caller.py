@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 
+from aptkeep.machine.apt.uris import without_credentials
 from aptkeep.model import Request
 
 _SHELLS = ("sh", "dash", "bash", "hook")
@@ -24,7 +25,7 @@ def find_request() -> tuple[Request, ...]:
                 with open(f"/proc/{pid}/cmdline", "rb") as stream:
                     words = stream.read().rstrip(b"\0").split(b"\0")
                 command = " ".join(word.decode("utf-8", "replace") for word in words)
-                return (Request(command, _user()),)
+                return (Request(without_credentials(command), _user()),)
             pid = int(after.split()[1])
         except (OSError, ValueError, IndexError):
             return ()

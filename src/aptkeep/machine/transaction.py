@@ -15,6 +15,7 @@ from aptkeep.machine.dpkg import interrupted, read_packages, spelled
 from aptkeep.machine.dpkg_commands import Dpkg, locked
 from aptkeep.machine.run import Completed, run
 from aptkeep.model import Selection
+from aptkeep.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -190,8 +191,3 @@ def _sentence(solution: Solution) -> str:
     if solution.removals:
         parts.append(f"removing {counted(len(solution.removals), 'package')}")
     return " and ".join(parts).capitalize()
-
-
-def counted(number: int, noun: str) -> str:
-    """`1 package`, `2 packages`."""
-    return f"{number} {noun}" + ("" if number == 1 else "s")

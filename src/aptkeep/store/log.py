@@ -5,22 +5,21 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from aptkeep.words import printable
+
 if TYPE_CHECKING:
     from aptkeep.store.tree import Directory
 
 NAME = "log"
 _LONGEST = 1000
 """Characters of one entry."""
+_LARGEST = 1 << 20
+"""Bytes of the log, before a new one is begun."""
 
 
 def append(store: Directory, text: str) -> None:
     """Append one line with the time; control characters can't forge another."""
-    store.append(NAME, f"{timestamp()} {printable(text)[:_LONGEST]}\n")
-
-
-def printable(text: str) -> str:
-    """`text` on one line, with everything that a terminal might obey made visible."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+    store.append(NAME, f"{timestamp()} {printable(text)[:_LONGEST]}\n", _LARGEST)
 
 
 def timestamp(seconds: float | None = None) -> str:

@@ -101,8 +101,11 @@ class Directory:
         """Write a file that is then whole and on disk, or not there."""
         files.write_atomically(self._descriptor, name, content, mode)
 
-    def append(self, name: str, text: str) -> None:
-        """Append to a file of root's, which is made where there is none."""
+    def append(self, name: str, text: str, limit: int) -> None:
+        """Append to a file of root's, which is made where there is none.
+
+        One that has grown over `limit` bytes then becomes NAME.old, in place of the last such.
+        """
         path = os.path.join(self.path, name)
         flags = (
             os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -114,6 +117,9 @@ class Directory:
             if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
                 raise _untrusted(path, "it is no regular file with one link")
             os.write(descriptor, text.encode())
+            if found.st_size > limit:
+                here = self._descriptor
+                os.rename(name, f"{name}.old", src_dir_fd=here, dst_dir_fd=here)
         finally:
             os.close(descriptor)
 

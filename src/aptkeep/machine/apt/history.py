@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
+from aptkeep.machine.apt.uris import without_credentials
 from aptkeep.model import Request
 
 _LIMIT = 1 << 20
@@ -44,5 +45,6 @@ def requests_since(history_log: str, seen: Position) -> tuple[Request, ...]:
         values = dict(line.partition(": ")[::2] for line in stanza.splitlines())
         if "Start-Date" in values:
             user = values.get("Requested-By", "").partition(" (")[0] or None
-            requests.append(Request(values.get("Commandline", "unknown"), user))
+            command = without_credentials(values.get("Commandline", "unknown"))
+            requests.append(Request(command, user))
     return tuple(requests)

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from urllib.parse import unquote
 
+from aptkeep.machine.apt.uris import without_credentials
 from aptkeep.machine.dpkg import package_name
 
 
@@ -83,11 +84,6 @@ def _repository(where: str) -> str:
             return f"{without_credentials(base[:-2])} ./"
         return without_credentials(base)
     return f"{without_credentials(match['base'])} {match['suite']}"
-
-
-def without_credentials(uri: str) -> str:
-    """A URI without the user and password that some vendors have people write into it."""
-    return re.sub(r"://[^/@\s]*@", "://", uri)
 
 
 @dataclass(frozen=True, slots=True)
