@@ -117,15 +117,11 @@ def revert(current: Manifest, target: Manifest, baseline: Observation) -> Manife
     """
     packages = dict(target.packages)
     for name, dropped in current.packages.items():
-        if name in packages:
-            continue
         image = baseline.packages.get(name)
-        if image is None:
+        if image is not None:
+            packages[name] = _back_to_image(dropped, packages.get(name, PackageWish()), image)
+        elif name not in packages:
             packages[name] = PackageWish(Selection.PURGE, release=dropped.release)
-        else:
-            packages[name] = PackageWish(
-                image.selection, image.version, image.auto, image.version, dropped.release
-            )
     architectures = dict(target.architectures)
     for name in current.architectures.keys() - target.architectures.keys():
         architectures[name] = name in baseline.architectures
@@ -134,3 +130,15 @@ def revert(current: Manifest, target: Manifest, baseline: Observation) -> Manife
         shipped = baseline.files.get(path)
         files[path] = shipped or FileGone(baseline.platform.release)
     return Manifest(packages, architectures, files)
+
+
+def _back_to_image(dropped: PackageWish, wish: PackageWish, image: Package) -> PackageWish:
+    """`wish`, and as the image has it whatever only `dropped` wished of the package."""
+    selection, version, auto = wish.selection, wish.version, wish.auto
+    if selection is None and dropped.selection is not None:
+        selection = image.selection
+    if version is None and (dropped.version is not None or selection is not wish.selection):
+        version = image.version
+    if auto is None and (dropped.auto is not None or selection is not wish.selection):
+        auto = image.auto
+    return PackageWish(selection, version, auto, image.version, wish.release or dropped.release)

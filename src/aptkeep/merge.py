@@ -96,9 +96,10 @@ def _package_wish(
     was, now = _facets(before), _facets(after)
     if was == now:
         return wish
-    if image is None:
-        return _own_wish(wish, was, now, release)
     shipped = _facets(image)
+    if image is None or (_is_own(wish) and now.selection.keeps):
+        # A wish from an image without the package stays one: the next may lack it again.
+        return _own_wish(wish, was, now, release)
     if not now.selection.keeps:
         gone = PackageWish(now.selection, image_version=image.version, release=release)
         return None if now == shipped else gone
@@ -113,9 +114,17 @@ def _package_wish(
     selection, version, auto = merged("selection"), merged("version"), merged("auto")
     if selection is None and version is None and auto is None:
         return None
-    # A wish from an image without the package stays one: the next image may lack it again.
-    foreign = wish.selection is not None and wish.selection.keeps and wish.image_version is None
-    return PackageWish(selection, version, auto, None if foreign else image.version, release)
+    if version is not None and version == wish.version:
+        # The version is the old wish's: what it was relative to, and where, stays with it.
+        return PackageWish(selection, version, auto, wish.image_version, wish.release)
+    return PackageWish(selection, version, auto, image.version, release)
+
+
+def _is_own(wish: PackageWish | None) -> bool:
+    """Whether it's a wish to have a package, recorded where the image didn't have it."""
+    if wish is None or wish.selection is None:
+        return False
+    return wish.selection.keeps and wish.image_version is None
 
 
 def _own_wish(
@@ -140,7 +149,9 @@ class _Facets:
 def _facets(package: Package | None) -> _Facets:
     if package is None or not package.selection.keeps:
         return _Facets(package.selection if package else Selection.PURGE, None, None)
-    return _Facets(package.selection, package.version, package.auto)
+    # A hold on a package that isn't there says nothing of how it was installed.
+    auto = package.auto if package.present else None
+    return _Facets(package.selection, package.version, auto)
 
 
 def _file_wish(

@@ -200,14 +200,15 @@ def plan(
 
 
 def _file_steps(manifest: Manifest, observation: Observation) -> list[Step]:
+    """Files that the home keeps by itself, or that a package on the root brings, stay alone."""
     steps: list[Step] = []
     for path, kept in sorted(manifest.files.items()):
         found = observation.files.get(path)
         if isinstance(kept, FileGone):
-            if found is not None:
+            if found is not None and found.package is None and found.kind is not FileKind.HOME_KEY:
                 steps.append(DeleteFile(path))
         elif kept.kind is FileKind.HOME_KEY or (found is not None and found.package is not None):
-            continue  # the home keeps its own; a package that is here brings its own
+            continue
         elif found is None or (found.sha256, found.mode) != (kept.sha256, kept.mode):
             steps.append(PutFile(path, kept))
     return steps
@@ -222,11 +223,15 @@ def _remove(name: str, wish: PackageWish, package: Package | None) -> list[Step]
 
 def _hold(name: str, wish: PackageWish, package: Package | None, *, here: bool) -> list[Step]:
     wanted = wish.selection is Selection.HOLD
-    # apt-mark(8) holds packages that aren't installed, too: so that they never are.
-    if wish.selection is None or not (here or (wanted and wish.version is None)):
+    if wish.selection is None or not (here or holds_absent(wish)):
         return []
     held = package is not None and package.selection is Selection.HOLD
     return [Hold(name, wanted)] if held != wanted else []
+
+
+def holds_absent(wish: PackageWish) -> bool:
+    """Whether a wish is a hold on a package that wasn't installed, so that it never is."""
+    return wish.selection is Selection.HOLD and wish.version is None and wish.auto is None
 
 
 def _mark(name: str, wish: PackageWish, package: Package | None) -> list[Step]:
@@ -248,7 +253,7 @@ class _Chooser:
     ) -> Install | Pending | None:
         if package is not None and package.version is not None:
             return self._other_version(name, wish, package, package.version)
-        if wish.selection is None or (wish.selection is Selection.HOLD and wish.version is None):
+        if wish.selection is None or holds_absent(wish):
             return None  # a wish about a package that is here, or a hold on one that isn't
         if self.offered is None:
             return Install(name, wish.version)
@@ -264,15 +269,15 @@ class _Chooser:
         wanted = wish.version
         if not package.whole:
             return Install(name, installed, installed=installed)
-        if wanted in (None, installed):
+        # With `latest`, what is no part of the image came in the latest version there was.
+        settled = self.policy.latest and wish.image_version is None
+        if wanted is None or wanted == installed or settled:
             return None
         back = self.newer(installed, wanted)
         deliberate = self.policy.downgrade or wish.image_version == installed
         if back and (self.policy.latest or not deliberate):
             return None
-        if self.offered is None:
-            return Install(name, wanted, installed=installed)
-        versions = self.offered.get(name, ())
+        versions = (wanted,) if self.offered is None else self.offered.get(name, ())
         if not back:
             versions = tuple(v for v in versions if self.newer(v, installed))
         if not versions or (back and wanted not in versions):

@@ -16,7 +16,7 @@ from aptkeep.merge import absorb, settle, without
 from aptkeep.model import Generation, KeptFile, Manifest, Observation, Occasion, Pending, Request
 from aptkeep.store import generations, kept, log
 from aptkeep.store.home import find as find_home
-from aptkeep.store.tree import Directory, open_store
+from aptkeep.store.tree import Directory, open_existing, open_store
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -110,20 +110,20 @@ def _into_store(
     occasion: Occasion,
 ) -> Recorded:
     settings = configuration.settings
-    baseline = state.baseline()
     home = find_home(settings.home)
+    baseline, before, after = (
+        without(observation, settings.excluded)
+        for observation in (state.baseline(), before, snapshot.observation)
+    )
+    with open_existing(home, settings.store) as existing:
+        if existing is None and absorb(Manifest(), baseline, baseline, after).empty:
+            return Recorded()  # who wants nothing finds nothing in the home
     with open_store(home, settings.store, create=True) as store:
         store.lock(settings.lock_timeout)
         newest = generations.newest(store)
         if newest.generation is None:
             before = baseline  # a new or lost store: all that differs from the image is wanted
-        absorbed = absorb(
-            newest.manifest,
-            *(
-                without(observation, settings.excluded)
-                for observation in (baseline, before, snapshot.observation)
-            ),
-        )
+        absorbed = absorb(newest.manifest, baseline, before, after)
         if absorbed is newest.manifest:
             return Recorded(passed_over=newest.passed_over)
         _keep_files(store, newest.manifest, absorbed, snapshot.contents)

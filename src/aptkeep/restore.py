@@ -288,7 +288,9 @@ class _Restore:
             self._transaction.reasons.setdefault(entry.subject, entry.reason)
         solution = archive.solve(_wanted(todo, offered))
         self._transaction.reasons.update(solution.rejected)
-        self._notes += _other_versions(todo, solution)
+        for name, why in _other_versions(todo, solution).items():
+            self._transaction.reasons.setdefault(name, why)
+            self._notes.append(f"{name}: {why}")
         touched = self._state.restoring() or Touched()
         self._state.begin_restore(_join(touched, Touched(packages=solution.changes)))
         if solution.changes:
@@ -357,9 +359,9 @@ def _wanted(todo: Plan, offered: Offered) -> list[Wanted]:
     return wanted
 
 
-def _other_versions(todo: Plan, solution: Solution) -> list[str]:
-    """Notes on packages that come in another version than the recorded one."""
-    notes = []
+def _other_versions(todo: Plan, solution: Solution) -> dict[str, str]:
+    """Why packages come in another version than the recorded one, by name."""
+    notes = {}
     for step in todo.of(Install):
         came = solution.installs.get(step.name)
         if came is not None and step.recorded is not None:
@@ -368,7 +370,7 @@ def _other_versions(todo: Plan, solution: Solution) -> list[str]:
             why = f"{step.version} does not fit this image"
         else:
             continue
-        notes.append(f"{step.name} comes in version {came}: {why}")
+        notes[step.name] = f"it comes in version {came}: {why}"
     return notes
 
 

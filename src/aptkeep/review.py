@@ -12,7 +12,7 @@ from aptkeep.machine import observe
 from aptkeep.machine.apt.archive import newer
 from aptkeep.machine.state import State
 from aptkeep.model import Generation, Manifest, Observation, Pending
-from aptkeep.plan import plan, subject_of
+from aptkeep.plan import Policy, plan, subject_of
 from aptkeep.record import unrecorded
 from aptkeep.store import generations
 from aptkeep.store.home import find as find_home
@@ -84,7 +84,8 @@ def _left(
     excluded = configuration.settings.excluded
     kept = {name: wish for name, wish in manifest.packages.items() if not excluded(name)}
     adapted = adapt(replace(manifest, packages=kept), baseline, newer=newer)
-    steps = plan(adapted.manifest, now, None, newer=newer).steps
+    policy = Policy(latest=configuration.settings.latest)
+    steps = plan(adapted.manifest, now, None, newer=newer, policy=policy).steps
     return adapted.set_aside, [subject_of(step) for step in steps]
 
 

@@ -101,7 +101,7 @@ class _FileReader:
                 content, mode = files.read_path(path, keys.LIMIT)
             else:
                 content, mode = files.read_beneath(self._home, relative, keys.LIMIT)
-        except OSError as error:
+        except (OSError, ValueError) as error:
             self.unkept.append(Pending(path, f"{_why(error)} ({source} is signed by it)"))
             return
         reason = keys.unusable(content)
@@ -116,7 +116,7 @@ class _FileReader:
     def _keep(self, path: str, kind: FileKind, content: bytes, mode: int) -> None:
         sha256 = hashlib.sha256(content).hexdigest()
         owner = self._owner(path, sha256) if kind is FileKind.KEY else None
-        self.files[path] = KeptFile(kind, sha256, mode, owner)
+        self.files[path] = KeptFile(kind, sha256, mode & 0o777, owner)
         self.contents[sha256] = content
 
     def _owner(self, path: str, sha256: str) -> str | None:
@@ -133,5 +133,5 @@ class _FileReader:
         return normal.removeprefix(home) if normal.startswith(home) else None
 
 
-def _why(error: OSError) -> str:
-    return error.strerror or str(error)
+def _why(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)

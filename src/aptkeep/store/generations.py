@@ -16,7 +16,7 @@ from aptkeep.store.format import codec
 if TYPE_CHECKING:
     from aptkeep.store.tree import Directory
 
-_NAME = re.compile(r"([0-9]{6,})\.json")
+_NAME = re.compile(r"([0-9]{6}|[1-9][0-9]{6,})\.json")
 _LIMIT = 64 * 1024 * 1024
 """The largest generation that is read, in bytes; one of 500 packages takes 50 kB."""
 SUBDIRECTORY = "generations"
@@ -95,12 +95,17 @@ def read(store: Directory, number: int) -> bytes:
 def write(
     store: Directory, occasion: Occasion, platform: Platform, manifest: Manifest
 ) -> Generation:
-    """Write the next generation. The caller holds the store's lock."""
+    """Write the next generation. The caller holds the store's lock.
+
+    Raises CorruptError, and writes nothing, for a manifest that could not be read again.
+    """
     number = max(numbers(store), default=0) + 1
     generation = Generation(number, occasion, platform, manifest)
+    content = codec.encode(generation)
+    codec.decode(content, f"the new {SUBDIRECTORY}/{file_name(number)}")  # or it's never written
     with store.subdirectory(SUBDIRECTORY, create=True) as directory:
         directory.remove_unfinished()
-        directory.write(file_name(number), codec.encode(generation))
+        directory.write(file_name(number), content)
     return generation
 
 

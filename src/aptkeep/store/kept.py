@@ -37,8 +37,13 @@ def put(store: Directory, path: str, kept: KeptFile, content: bytes) -> None:
     subdirectory, name = location(path, kept)
     with store.subdirectory(subdirectory, create=True) as directory:
         directory.remove_unfinished()
-        if not directory.has(name) or _sha256(directory.read(name, _LIMIT)) != kept.sha256:
-            directory.write(name, content, 0o644 if kept.mode & 0o004 else 0o600)
+        private = not kept.mode & 0o004
+        if (
+            private
+            or not directory.has(name)
+            or _sha256(directory.read(name, _LIMIT)) != kept.sha256
+        ):
+            directory.write(name, content, 0o600 if private else 0o644)
 
 
 def get(store: Directory, path: str, kept: KeptFile) -> bytes:

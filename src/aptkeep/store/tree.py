@@ -57,7 +57,7 @@ class Directory:
         """A directory in this one; FileNotFoundError where it isn't there and not to be made."""
         path = os.path.join(self.path, name)
         if create:
-            with contextlib.suppress(FileExistsError):
+            with contextlib.suppress(FileExistsError), _writing(path):
                 os.mkdir(name, 0o755, dir_fd=self._descriptor)
         descriptor = _open_directory(self._descriptor, name, path)
         try:
@@ -99,7 +99,8 @@ class Directory:
 
     def write(self, name: str, content: bytes, mode: int = 0o644) -> None:
         """Write a file that is then whole and on disk, or not there."""
-        files.write_atomically(self._descriptor, name, content, mode)
+        with _writing(os.path.join(self.path, name)):
+            files.write_atomically(self._descriptor, name, content, mode)
 
     def append(self, name: str, text: str, limit: int) -> None:
         """Append to a file of root's, which is made where there is none.
@@ -110,22 +111,36 @@ class Directory:
         flags = (
             os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         )
-        descriptor = os.open(name, flags, 0o644, dir_fd=self._descriptor)
-        try:
-            found = os.fstat(descriptor)
-            _check(found, path, self._owner)
-            if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
-                raise _untrusted(path, "it is no regular file with one link")
-            os.write(descriptor, text.encode())
-            if found.st_size > limit:
-                here = self._descriptor
-                os.rename(name, f"{name}.old", src_dir_fd=here, dst_dir_fd=here)
-        finally:
-            os.close(descriptor)
+        with _writing(path):
+            descriptor = os.open(name, flags, 0o644, dir_fd=self._descriptor)
+            try:
+                found = os.fstat(descriptor)
+                _check(found, path, self._owner)
+                if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
+                    raise _untrusted(path, "it is no regular file with one link")
+                os.write(descriptor, text.encode())
+                if found.st_size > limit:
+                    here = self._descriptor
+                    os.rename(name, f"{name}.old", src_dir_fd=here, dst_dir_fd=here)
+            finally:
+                os.close(descriptor)
 
     def remove_unfinished(self) -> None:
         """Delete what a process that died left half written."""
         files.remove_unfinished(self._descriptor)
+
+
+@contextlib.contextmanager
+def _writing(path: str) -> Iterator[None]:
+    """Turn what the file system says while `path` is written into our own errors."""
+    try:
+        yield
+    except FileExistsError:
+        raise
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENXIO):
+            raise _untrusted(path, "it is a link or a socket, not a file") from error
+        raise _unavailable(path, error.strerror or str(error)) from error
 
 
 @contextlib.contextmanager
@@ -226,9 +241,9 @@ def _untrusted(path: str, reason: str) -> UntrustedError:
     )
 
 
-def _unavailable(home: str, reason: str) -> StoreUnavailableError:
+def _unavailable(path: str, reason: str) -> StoreUnavailableError:
     return StoreUnavailableError(
-        f"the store in {home} can't be used: {reason}",
+        f"the store can't be used: {path}: {reason}",
         details="what was changed since the last record is not kept yet",
         resolution="make the home readable and writable for root; the next change, or "
         "'aptkeep record', then keeps it",
