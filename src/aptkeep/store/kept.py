@@ -38,11 +38,8 @@ def put(store: Directory, path: str, kept: KeptFile, content: bytes) -> None:
     with store.subdirectory(subdirectory, create=True) as directory:
         directory.remove_unfinished()
         private = not kept.mode & 0o004
-        if (
-            private
-            or not directory.has(name)
-            or _sha256(directory.read(name, _LIMIT)) != kept.sha256
-        ):
+        there = directory.has(name) and _sha256(directory.read(name, _LIMIT)) == kept.sha256
+        if private or not there:
             directory.write(name, content, 0o600 if private else 0o644)
 
 

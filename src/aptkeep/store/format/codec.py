@@ -27,9 +27,12 @@ from aptkeep.model import (
 
 SCHEMA = 1
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_PACKAGE_NAME = re.compile(r"[a-z0-9][a-z0-9+.-]*(:[a-z0-9][a-z0-9-]*)?")
+# What dpkg takes (pkg_name_is_illegal, parseversion), not only what Debian policy allows.
+_PACKAGE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]*(:[a-z0-9][a-z0-9-]*)?")
 _ARCHITECTURE = re.compile(r"[a-z0-9][a-z0-9-]*")
-_VERSION = re.compile(r"[A-Za-z0-9.+:~-]+")
+_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+:~_-]*")
+_MODE = re.compile(r"0[0-7]{3}")
+_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
 
 
 class NewerSchemaError(UntrustedError):
@@ -61,14 +64,16 @@ def parse(content: bytes, path: str) -> dict[str, Any]:
         document = json.loads(content)
     except (ValueError, RecursionError) as error:
         raise _corrupt(path, "it is cut off or no JSON") from error
-    if not isinstance(document, dict) or not isinstance(document.get("schema"), int):
+    schema = document.get("schema") if isinstance(document, dict) else None
+    if type(schema) is not int or schema < SCHEMA:
         raise _corrupt(path, "it is no manifest")
-    if document["schema"] > SCHEMA:
+    if schema > SCHEMA:
         raise NewerSchemaError(
-            f"{path} has schema {document['schema']}; this aptkeep knows {SCHEMA}",
+            f"{path} has schema {schema}; this aptkeep knows {SCHEMA}",
             details="it was written by a newer aptkeep and is left untouched; nothing was done",
             resolution="install a newer aptkeep in the image",
         )
+    assert isinstance(document, dict)  # noqa: S101 - it has a schema
     checksum = document.pop("checksum", None)
     if checksum != _checksum(document):
         raise _corrupt(path, "its checksum does not match")
@@ -123,20 +128,11 @@ def _encode_file(kept: KeptFile | FileGone, release: str) -> dict[str, Any]:
 
 
 def _from_document(document: dict[str, Any]) -> Generation:
-    number = _typed(document["generation"], int)
-    recorded, platform = document["recorded"], Platform(**document["platform"])
-    for value in (platform.distribution, platform.codename, platform.architecture):
-        _typed(value, str)
+    _members(document, "schema generation recorded platform packages architectures files")
+    platform = _decode_platform(document["platform"])
     return Generation(
-        number=number,
-        occasion=Occasion(
-            at=_typed(recorded["at"], str),
-            door=_typed(recorded["door"], str),
-            requests=tuple(
-                Request(_typed(request["command"], str), _optional(request["user"], str))
-                for request in recorded["requests"]
-            ),
-        ),
+        number=_positive(document["generation"]),
+        occasion=_decode_occasion(document["recorded"]),
         platform=platform,
         manifest=Manifest(
             packages={
@@ -155,13 +151,33 @@ def _from_document(document: dict[str, Any]) -> Generation:
     )
 
 
+def _decode_platform(platform: dict[str, Any]) -> Platform:
+    _members(platform, "distribution codename architecture")
+    return Platform(
+        _typed(platform["distribution"], str),
+        _typed(platform["codename"], str),
+        _matching(platform["architecture"], _ARCHITECTURE),
+    )
+
+
+def _decode_occasion(recorded: dict[str, Any]) -> Occasion:
+    _members(recorded, "at door requests")
+    requests = []
+    for request in _typed(recorded["requests"], list):
+        _members(request, "command user")
+        user = None if request["user"] is None else _typed(request["user"], str)
+        requests.append(Request(_typed(request["command"], str), user))
+    at = _matching(recorded["at"], _TIME)
+    return Occasion(at, _typed(recorded["door"], str), tuple(requests))
+
+
 def _decode_wish(wish: dict[str, Any], release: str) -> PackageWish:
-    selection, version = wish.get("selection"), wish.get("version")
+    _members(wish, "", "selection version auto image_version release")
     return PackageWish(
-        selection=None if selection is None else Selection(selection),
-        version=None if version is None else _matching(version, _VERSION),
-        auto=_optional(wish.get("auto"), bool),
-        image_version=_optional(wish.get("image_version"), str),
+        selection=Selection(wish["selection"]) if "selection" in wish else None,
+        version=_matching(wish["version"], _VERSION) if "version" in wish else None,
+        auto=_typed(wish["auto"], bool) if "auto" in wish else None,
+        image_version=_typed(wish["image_version"], str) if "image_version" in wish else None,
         release=_typed(wish.get("release", release), str),
     )
 
@@ -169,17 +185,23 @@ def _decode_wish(wish: dict[str, Any], release: str) -> PackageWish:
 def _decode_file(kept: dict[str, Any], release: str) -> KeptFile | FileGone:
     recorded_on = _typed(kept.get("release", release), str)
     if kept["kind"] == "gone":
+        _members(kept, "kind", "release")
         return FileGone(recorded_on)
-    mode = int(_typed(kept["mode"], str), 8)
-    if mode & ~0o777:
-        raise ValueError(f"mode {mode:o}")
+    _members(kept, "kind sha256 mode", "package release")
     return KeptFile(
         kind=FileKind(kept["kind"]),
         sha256=_matching(kept["sha256"], _SHA256),
-        mode=mode,
-        package=_optional(kept.get("package"), str),
+        mode=int(_matching(kept["mode"], _MODE), 8),
+        package=_typed(kept["package"], str) if "package" in kept else None,
         release=recorded_on,
     )
+
+
+def _members(document: Any, required: str, optional: str = "") -> None:  # noqa: ANN401 - JSON
+    """Hold an object to its members: all of `required`, of others those in `optional` only."""
+    found, needed = set(_typed(document, dict)), set(required.split())
+    if not needed <= found or found - needed - set(optional.split()):
+        raise ValueError(f"members {', '.join(sorted(found ^ needed))}")
 
 
 def _checksum(document: dict[str, Any]) -> str:
@@ -201,8 +223,11 @@ def _typed(value: Any, kind: type) -> Any:  # noqa: ANN401 - JSON
     return value
 
 
-def _optional(value: Any, kind: type) -> Any:  # noqa: ANN401 - JSON
-    return None if value is None else _typed(value, kind)
+def _positive(value: Any) -> int:  # noqa: ANN401 - JSON
+    number: int = _typed(value, int)
+    if number < 1:
+        raise ValueError(f"{number} is not positive")
+    return number
 
 
 def _matching(value: Any, pattern: re.Pattern[str]) -> str:  # noqa: ANN401 - JSON
@@ -213,7 +238,7 @@ def _matching(value: Any, pattern: re.Pattern[str]) -> str:  # noqa: ANN401 - JS
 
 def _absolute(path: Any) -> str:  # noqa: ANN401 - JSON
     parts = path.split("/")
-    if parts[0] or ".." in parts or len(parts) < 2 or "\0" in path:  # noqa: PLR2004
+    if parts[0] or ".." in parts or len(parts) == 1 or "\0" in path:
         raise ValueError(f"{path!r} is no absolute path")
     return str(path)
 
