@@ -121,8 +121,9 @@ def _into_store(
     with open_store(home, settings.store, create=True) as store:
         store.lock(settings.lock_timeout)
         newest = generations.newest(store)
-        if newest.generation is None:
-            before = baseline  # a new or lost store: all that differs from the image is wanted
+        if newest.generation is None or newest.passed_over:
+            # The store is new, or lost what was recorded last: all that differs is wanted.
+            before = baseline
         absorbed = absorb(newest.manifest, baseline, before, after)
         if absorbed is newest.manifest:
             return Recorded(passed_over=newest.passed_over)

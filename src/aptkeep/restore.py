@@ -36,7 +36,7 @@ from aptkeep.record import record, take_baseline, unrecorded
 from aptkeep.store import generations, kept, log
 from aptkeep.store.home import find as find_home
 from aptkeep.store.tree import Directory, open_existing
-from aptkeep.words import counted
+from aptkeep.words import counted, grouped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,8 +53,6 @@ class Options:
     """Never touch the network."""
     generation: int | None = None
     """A generation to go to, rather than the newest."""
-    undo: int | None = None
-    """The generation whose further wishes are undone on the way; None: the newest."""
     versions: str | None = None
     """`recorded` or `latest`, over the configuration."""
 
@@ -132,14 +130,19 @@ class _Restore:
         self._options = options
         self._store = store
         self._newest = newest
-        number, undo = options.generation, options.undo
+        self._state = State(configuration.paths.state)
+        number = options.generation
         self._target = newest if number is None else generations.load(store, number)
-        self._current = newest if undo is None else generations.load(store, undo)
+        self._current = newest
+        if number is None:
+            # A rollback that could not undo everything here goes on.
+            undo = self._state.undoing()
+            self._current = newest if undo is None else generations.load(store, undo)
+        self._going_back = number is not None or self._current != newest
         latest = configuration.settings.latest
         if options.versions is not None:
             latest = options.versions == "latest"
-        self._policy = Policy(latest=latest, downgrade=number is not None)
-        self._state = State(configuration.paths.state)
+        self._policy = Policy(latest=latest, downgrade=self._going_back)
         self._transaction = Transaction(configuration, reporter, offline=options.offline)
         self._notes: list[str] = []
         self._trouble: str | None = None
@@ -190,7 +193,7 @@ class _Restore:
 
     def _adapt(self, current: Manifest, baseline: Observation) -> Adapted:
         manifest = current
-        if self._options.generation is not None:
+        if self._going_back:
             manifest = revert(current, self._target.manifest, baseline)
         excluded = self._configuration.settings.excluded
         packages = {n: wish for n, wish in manifest.packages.items() if not excluded(n)}
@@ -318,7 +321,7 @@ class _Restore:
         log.append(
             self._store,
             f"restored generation {self._target.number}: {len(entries)} pending"
-            + "".join(f"; {entry.subject}: {entry.reason}" for entry in entries),
+            + "".join(f"; {text}" for text in grouped((e.subject, e.reason) for e in entries)),
         )
         return Outcome(self._target.number, todo, entries, tuple(self._notes))
 
@@ -336,6 +339,8 @@ class _Restore:
 
     def _report(self, pending: tuple[Pending, ...]) -> None:
         if self._target == self._newest:
+            if not pending:
+                self._state.set_undoing(None)
             report = LastReport(log.timestamp(), self._target.number, pending)
             self._state.save_report(report)
 

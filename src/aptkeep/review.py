@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from aptkeep.adapt import adapt
+from aptkeep.adapt import adapt, revert
 from aptkeep.compare import Difference, Wish, differences, wishes
 from aptkeep.errors import AptkeepError
 from aptkeep.machine import observe
@@ -45,15 +45,20 @@ def status(configuration: Configuration) -> Status:
     home = find_home(configuration.settings.home)
     state = State(configuration.paths.state)
     snapshot = observe.observe(configuration, home=home)
+    undone = None
     with open_existing(home, configuration.settings.store) as store:
         newest = generations.newest(store) if store is not None else generations.Newest()
+        number = state.undoing()
+        if store is not None and number is not None:
+            undone = generations.load(store, number).manifest
     warnings = [error.one_line() for error in newest.passed_over]
     warnings += [f"{entry.subject} is not kept: {entry.reason}" for entry in snapshot.unkept]
     baseline = state.baseline() if state.started else snapshot.observation
     absorbed = newest.manifest
     if state.started:
         absorbed = unrecorded(configuration, state, newest.manifest, snapshot.observation)
-    set_aside, left = _left(configuration, absorbed, baseline, snapshot.observation)
+    target = absorbed if undone is None else revert(undone, absorbed, baseline)
+    set_aside, left = _left(configuration, target, baseline, snapshot.observation)
     reasons = {}
     report = state.last_report()
     if report is not None:

@@ -16,7 +16,7 @@ from aptkeep.model import FileKind, Generation, KeptFile, Manifest, Occasion
 from aptkeep.record import record
 from aptkeep.store import generations, kept, log
 from aptkeep.store.home import find as find_home
-from aptkeep.store.tree import Directory, open_store
+from aptkeep.store.tree import Directory, open_existing, open_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -39,9 +39,14 @@ def forget(configuration: Configuration, names: Sequence[str]) -> Revised:
     Nothing on this root changes. Raises UsageError, and drops nothing, where a name is unknown.
     """
     _record_first(configuration)
+    home = find_home(configuration.settings.home)
+    with open_existing(home, configuration.settings.store) as store:
+        if store is None:
+            raise _nothing_recorded()
     with _store(configuration) as store:
         store.lock(configuration.settings.lock_timeout)
         old = _newest(store)
+        State(configuration.paths.state).set_undoing(None)
         manifest = old.manifest
         for name in names:
             manifest = _without(store, manifest, name)
@@ -51,11 +56,15 @@ def forget(configuration: Configuration, names: Sequence[str]) -> Revised:
 
 def rollback(configuration: Configuration, number: int) -> Revised:
     """Make an older generation's manifest the newest one. The root is the caller's to restore."""
+    home = find_home(configuration.settings.home)
+    with open_existing(home, configuration.settings.store) as store:
+        if store is None:
+            raise _nothing_recorded()
+        target = generations.load(store, number)
     _record_first(configuration)
     with _store(configuration) as store:
         store.lock(configuration.settings.lock_timeout)
         old = _newest(store)
-        target = generations.load(store, number)
         new = _write(configuration, store, f"aptkeep rollback {number}", target.manifest)
     return Revised(old, new)
 
@@ -74,8 +83,16 @@ def _store(configuration: Configuration) -> AbstractContextManager[Directory]:
 def _newest(store: Directory) -> Generation:
     newest = generations.newest(store).generation
     if newest is None:
-        raise UsageError("nothing was recorded yet", resolution="there is nothing to change")
+        raise _nothing_recorded()
     return newest
+
+
+def _nothing_recorded() -> UsageError:
+    return UsageError(
+        "nothing was recorded yet",
+        details="there is no generation",
+        resolution="install something with apt; 'aptkeep history' then shows it",
+    )
 
 
 def _without(store: Directory, manifest: Manifest, name: str) -> Manifest:

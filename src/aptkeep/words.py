@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 
 def counted(number: int, noun: str) -> str:
     """`1 package`, `2 packages`, `0 preferences`."""
     return f"{number} {noun}" + ("" if number == 1 or noun.endswith("s") else "s")
+
+
+def grouped(reasons: Iterable[tuple[str, str]]) -> list[str]:
+    """`a, b: reason` for each reason: the same one is said once, however many it holds for."""
+    subjects: dict[str, list[str]] = {}
+    for subject, reason in reasons:
+        subjects.setdefault(reason, []).append(subject)
+    return [f"{', '.join(names)}: {reason}" for reason, names in subjects.items()]
 
 
 def printable(text: str) -> str:

@@ -23,7 +23,7 @@ from aptkeep.plan import (
     Step,
     subject_of,
 )
-from aptkeep.words import counted, printable
+from aptkeep.words import counted, grouped, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -132,8 +132,8 @@ def outcome(result: Outcome, *, json_wanted: bool, dry_run: bool) -> None:
         _print_plan(result.plan)
     for note in result.notes:
         warning(f"note: {note}")
-    for entry in result.pending:
-        warning(f"pending: {entry.subject}: {entry.reason}")
+    for text in grouped((entry.subject, entry.reason) for entry in result.pending):
+        warning(f"pending: {text}")
     if result.plan.steps and not dry_run:
         summary = f"generation {result.generation} is restored"
         if result.pending:
@@ -228,8 +228,8 @@ def status(result: Status, *, json_wanted: bool) -> None:
         line("restoring   under way, or interrupted: 'aptkeep start' finishes it")
     line(f"wanted      {_counted(result.wanted)}")
     line(f"present     {len(result.present)} of {len(result.wanted)}")
-    for entry in result.pending:
-        line(f"pending     {entry.subject}: {entry.reason}")
+    for text in grouped((entry.subject, entry.reason) for entry in result.pending):
+        line(f"pending     {text}")
     for change in result.unrecorded:
         line(f"unrecorded  {_difference_text(change)}")
     if result.unrecorded:

@@ -6,6 +6,7 @@ import click
 
 from aptkeep.cli import context
 from aptkeep.cli.restore import run
+from aptkeep.machine.state import State
 from aptkeep.restore import Options
 from aptkeep.revise import rollback
 
@@ -30,5 +31,5 @@ def command(
     configuration = context.configuration(options)
     with context.locked(configuration):
         revised = rollback(configuration, number)
-    chosen = Options(offline=offline, generation=revised.new.number, undo=revised.old.number)
-    return run(configuration, chosen, json_wanted=as_json)
+        State(configuration.paths.state).set_undoing(revised.old.number)
+    return run(configuration, Options(offline=offline), json_wanted=as_json)

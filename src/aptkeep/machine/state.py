@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 _BASELINE, _OBSERVATION = "baseline.json", "observation.json"
 _RESTORING, _REPORT, _LOCK = "restoring.json", "report.json", "lock"
-_IMAGE_FILES = "image"
+_IMAGE_FILES, _UNDOING = "image", "undoing.json"
 _LIMIT = 256 * 1024 * 1024
 
 
@@ -113,6 +113,22 @@ class State:
         """The restore is finished, and observed."""
         with contextlib.suppress(FileNotFoundError):
             os.unlink(os.path.join(self.path, _RESTORING))
+
+    def undoing(self) -> int | None:
+        """The generation that a rollback on this root has yet to undo, or None."""
+        try:
+            number = self._read(_UNDOING)["generation"]
+        except (FileNotFoundError, CorruptError, KeyError, TypeError):
+            return None
+        return number if isinstance(number, int) else None
+
+    def set_undoing(self, generation: int | None) -> None:
+        """Note what a rollback has yet to undo; None: nothing any more."""
+        if generation is not None:
+            self._write(_UNDOING, {"generation": generation})
+        else:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(os.path.join(self.path, _UNDOING))
 
     def last_report(self) -> LastReport | None:
         """What the last restore left pending; None where there was none."""

@@ -81,6 +81,10 @@ class Transaction:
         self.reporter.step("Fetching the package lists")
         completed = self._apt(self._apt_get.update())
         self.failed_repositories = output.failed_repositories(completed.output)
+        native = self.configuration.architecture
+        if output.foreign_index_failed(completed.output, native):
+            # apt drops all of a repository for one index: at least the native ones come.
+            self._apt(self._apt_get.update(only=native))
 
     def carry_out(self, archive: Archive, solution: Solution) -> None:
         """Install and remove by dpkg's selections and `apt-get dselect-upgrade`.

@@ -28,7 +28,13 @@ def find(
     where there is none, or where several could be meant; it names them.
     """
     if configured is not None:
-        if not os.path.isabs(configured) or not os.path.isdir(configured):
+        if not os.path.isabs(configured):
+            raise UsageError(
+                f"Aptkeep::Home is '{configured}', which is no absolute path",
+                details="nothing was kept",
+                resolution=_SETTING,
+            )
+        if not os.path.isdir(configured):
             raise UsageError(
                 f"the home {configured} is not there",
                 details="Aptkeep::Home names a directory that doesn't exist; nothing was kept",

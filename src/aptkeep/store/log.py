@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import TYPE_CHECKING
 
+from aptkeep.errors import AptkeepError
 from aptkeep.words import printable
 
 if TYPE_CHECKING:
@@ -18,8 +20,12 @@ _LARGEST = 1 << 20
 
 
 def append(store: Directory, text: str) -> None:
-    """Append one line with the time; control characters can't forge another."""
-    store.append(NAME, f"{timestamp()} {printable(text)[:_LONGEST]}\n", _LARGEST)
+    """Append one line with the time; control characters can't forge another.
+
+    A log that can't be written, on a full disk or a read-only home, stops nothing.
+    """
+    with contextlib.suppress(AptkeepError):
+        store.append(NAME, f"{timestamp()} {printable(text)[:_LONGEST]}\n", _LARGEST)
 
 
 def timestamp(seconds: float | None = None) -> str:

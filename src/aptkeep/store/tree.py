@@ -15,7 +15,7 @@ import stat
 from typing import TYPE_CHECKING
 
 from aptkeep import files
-from aptkeep.errors import StoreUnavailableError, UntrustedError
+from aptkeep.errors import StoreUnavailableError, UntrustedError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -176,8 +176,16 @@ def open_store(
             if create:
                 raise _unavailable(home, "it is gone") from None
             raise
+        except PermissionError as error:
+            if os.geteuid() == 0:
+                raise _unavailable(path, error.strerror or str(error)) from error
+            raise UsageError(
+                f"{path} is not open to you",
+                details="the home belongs to somebody else; nothing was read",
+                resolution="run it with sudo, or as the owner of the home",
+            ) from error
         except OSError as error:
-            raise _unavailable(home, error.strerror or str(error)) from error
+            raise _unavailable(path, error.strerror or str(error)) from error
         yield store
 
 

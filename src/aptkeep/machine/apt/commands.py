@@ -21,9 +21,12 @@ class AptGet:
     lock_timeout: float = 120.0
     """Seconds."""
 
-    def update(self) -> list[str]:
-        """Fetch the package lists."""
-        return ["apt-get", *self._common(), "update"]
+    def update(self, *, only: str | None = None) -> list[str]:
+        """Fetch the package lists; `only` those of one architecture, leaving others as they are."""
+        words = ["apt-get", *self._common()]
+        if only is not None:
+            words += [*_o("APT::Architectures", only), *_o("APT::Get::List-Cleanup", "false")]
+        return [*words, "update"]
 
     def dselect_upgrade(
         self,

@@ -58,6 +58,9 @@ _UNDER_DISTS = re.compile(
 )
 
 
+_INDEX = re.compile(r"/binary-([a-z0-9-]+)/")
+
+
 def failed_repositories(output: str) -> tuple[FailedRepository, ...]:
     """The repositories that `apt-get update` could not use, each once, from its output."""
     failed: dict[str, FailedRepository] = {}
@@ -67,9 +70,19 @@ def failed_repositories(output: str) -> tuple[FailedRepository, ...]:
             if match is not None:
                 name = _repository(match["where"])
                 reason = match["why"].strip().rstrip(".:") or "apt has no method to fetch it"
+                index = _INDEX.search(match["where"])
+                if index is not None:
+                    reason = f"its {index[1]} index: {reason}"
                 failed.setdefault(name, FailedRepository(name, reason))
                 break
     return tuple(failed.values())
+
+
+def foreign_index_failed(output: str, native: str) -> bool:
+    """Whether the index of another architecture than the native one could not be fetched."""
+    failed = [line for line in output.splitlines() if re.match(r"[WE]: Failed to fetch ", line)]
+    architectures = [index for line in failed for index in _INDEX.findall(line)]
+    return any(architecture not in (native, "all") for architecture in architectures)
 
 
 def _repository(where: str) -> str:
