@@ -108,7 +108,8 @@ def _record(
     try:
         # A restore that is at work records, when it's done, what others changed meanwhile.
         with state.locked(patience, give_up=lambda: state.restoring() is not None):
-            recorded = record(configuration, door, requests=requests)
+            proving = door == "APT::Update::Post-Invoke-Success"
+            recorded = record(configuration, door, requests=requests, thorough=proving)
     except LockedError as error:
         if state.restoring() is None:
             lines.append(f"{NOT_RECORDED}: {error.one_line()}")

@@ -97,7 +97,8 @@ def _package_wish(
     if was == now:
         return wish
     shipped = _facets(image)
-    if image is None or (_is_own(wish) and now.selection.keeps):
+    elsewhere = _is_own(wish) and image is not None and image.present
+    if image is None or (elsewhere and now.selection.keeps):
         # A wish from an image without the package stays one: the next may lack it again.
         return _own_wish(wish, was, now, release)
     if not now.selection.keeps:
@@ -159,7 +160,8 @@ def _file_wish(
 ) -> KeptFile | FileGone | None:
     if after is None:
         # A keyring drops out of sight when no source names it any more: that deletes nothing.
-        deleted = image is not None and image.kind not in (FileKind.KEY, FileKind.HOME_KEY)
+        seen_by_chance = (FileKind.KEY, FileKind.HOME_KEY)
+        deleted = image is not None and image.kind not in seen_by_chance
         return FileGone(release) if deleted else None
     if image is not None and _content(image) == _content(after):
         return None
@@ -169,11 +171,15 @@ def _file_wish(
 
 
 def _own_files(observation: Observation, baseline: Observation) -> dict[str, KeptFile]:
-    """The files of an observation, less those that a package of the image ships and upgrades."""
+    """The files of an observation, less those that a package ships, upgrades and brings back.
+
+    But for a keyring of a package that the image lacks: without it apt can't fetch the package.
+    """
+    keyrings = (FileKind.KEY, FileKind.TRUSTED_KEY)
     return {
         path: kept
         for path, kept in observation.files.items()
-        if kept.package is None or kept.package not in baseline.packages
+        if kept.package is None or (kept.kind in keyrings and kept.package not in baseline.packages)
     }
 
 

@@ -35,9 +35,20 @@ class FileKind(str, Enum):
 
     SOURCE = "source"
     PREFERENCES = "preferences"
+    CONFIGURATION = "configuration"
+    """apt.conf(5), less what packages ship there."""
+    CREDENTIALS = "credentials"
+    """apt_auth.conf(5): readable by root alone, never printed."""
+    TRUSTED_KEY = "trusted-key"
+    """A keyring in trusted.gpg.d, or trusted.gpg: apt takes it for every source that names none."""
     KEY = "key"
+    """A keyring that a source names."""
     HOME_KEY = "home-key"
     """A keyring that a source names inside the home: it stays by itself, and is never written."""
+
+
+KEYRINGS = (FileKind.KEY, FileKind.HOME_KEY, FileKind.TRUSTED_KEY)
+"""The kinds of files that hold keys."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +89,17 @@ class PackageWish:
 
 
 @dataclass(frozen=True, slots=True)
+class PublicKey:
+    """A primary key of a keyring."""
+
+    fingerprint: str
+    user_id: str
+    expires: str | None = None
+    """The day, ISO 8601 in UTC; None: never."""
+    revoked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class KeptFile:
     """A file of apt's configuration by its content."""
 
@@ -85,9 +107,13 @@ class KeptFile:
     sha256: str
     mode: int
     package: str | None = None
-    """The package that ships it (looked up for keys only)."""
+    """The package that ships it (looked up for keys and apt.conf only)."""
     release: str = ""
     """In a manifest: the release on which it was recorded. Empty in an observation."""
+    keys: tuple[PublicKey, ...] = ()
+    """In a manifest, of a keyring: the keys that GnuPG finds in it."""
+    proven: str | None = None
+    """In a manifest, of a source: the day on which its signatures were verified with its keys."""
 
 
 @dataclass(frozen=True, slots=True)

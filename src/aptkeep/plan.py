@@ -182,8 +182,9 @@ def plan(
             installs.append(choice)
         elif isinstance(choice, Pending):
             pending.append(choice)
-        here = isinstance(choice, Install) or (package is not None and package.present)
-        holds += _hold(name, wish, package, here=here)
+        changes = isinstance(choice, Install)
+        here = changes or (package is not None and package.present)
+        holds += _hold(name, wish, package, here=here, changes=changes)
         if here:
             marks += _mark(name, wish, package)
 
@@ -221,12 +222,15 @@ def _remove(name: str, wish: PackageWish, package: Package | None) -> list[Step]
     return [Remove(name, purge)] if package.present or purge else []
 
 
-def _hold(name: str, wish: PackageWish, package: Package | None, *, here: bool) -> list[Step]:
-    wanted = wish.selection is Selection.HOLD
-    if wish.selection is None or not (here or holds_absent(wish)):
-        return []
+def _hold(
+    name: str, wish: PackageWish, package: Package | None, *, here: bool, changes: bool
+) -> list[Step]:
     held = package is not None and package.selection is Selection.HOLD
-    return [Hold(name, wanted)] if held != wanted else []
+    wanted = held if wish.selection is None else wish.selection is Selection.HOLD
+    if not (here or holds_absent(wish)):
+        return []
+    # Selecting a package for installation takes its hold away.
+    return [Hold(name, wanted)] if wanted != held or (wanted and changes) else []
 
 
 def holds_absent(wish: PackageWish) -> bool:

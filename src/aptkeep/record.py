@@ -5,15 +5,26 @@ On the hook path.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import contextlib
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from aptkeep.errors import AptkeepError
 from aptkeep.machine import observe
 from aptkeep.machine.apt import history
-from aptkeep.machine.state import Observed, State
+from aptkeep.machine.state import Anchor, Observed, State
 from aptkeep.merge import absorb, settle, without
-from aptkeep.model import Generation, KeptFile, Manifest, Observation, Occasion, Pending, Request
+from aptkeep.model import (
+    KEYRINGS,
+    FileKind,
+    Generation,
+    KeptFile,
+    Manifest,
+    Observation,
+    Occasion,
+    Pending,
+    Request,
+)
 from aptkeep.store import generations, kept, log
 from aptkeep.store.home import find as find_home
 from aptkeep.store.tree import Directory, open_existing, open_store
@@ -42,9 +53,13 @@ def take_baseline(configuration: Configuration) -> None:
     home = _home_or_none(configuration)
     snapshot = observe.observe(configuration, home=home)
     position = history.position(configuration.paths.history_log)
-    State(configuration.paths.state).take_baseline(
-        Observed(snapshot.observation, position, snapshot.unkept), snapshot.contents
-    )
+    anchor = None
+    with contextlib.suppress(AptkeepError):  # a store that can't be used is said when it's used
+        if home is not None:
+            with open_existing(home, configuration.settings.store) as store:
+                anchor = _anchor(store) if store is not None else None
+    observed = Observed(snapshot.observation, position, snapshot.unkept, anchor)
+    State(configuration.paths.state).take_baseline(observed, snapshot.contents)
 
 
 def record(
@@ -57,7 +72,8 @@ def record(
     """Absorb what changed since the last observation. The caller holds the root's lock.
 
     `door` says what called; `requests` who asked for what, where apt's history log doesn't say.
-    `thorough` looks into the store even where nothing changed, and so notices that it's new.
+    `thorough` looks into the store even where nothing changed: whether it's still the one that
+    was recorded into, and whether sources can be proven by now.
 
     Raises AptkeepError where a change could not be kept: it's then seen again next time.
     """
@@ -65,81 +81,133 @@ def record(
     last = state.last_observation()
     home = _home_or_none(configuration)
     snapshot = observe.observe(configuration, home=home, known=last.observation)
-    now = Observed(
-        snapshot.observation,
-        history.position(configuration.paths.history_log),
-        snapshot.unkept,
-    )
+    position = history.position(configuration.paths.history_log)
+    now = Observed(snapshot.observation, position, snapshot.unkept, last.anchor)
     touched = state.restoring()
     if now == last and touched is None and not thorough:
         return Recorded()
-    before = last.observation
-    if touched is not None:
-        before = settle(before, now.observation, touched)
     recorded = Recorded()
-    if before != now.observation or thorough:
+    if thorough or touched is not None or last.observation != now.observation:
         asked = history.requests_since(configuration.paths.history_log, last.history) or requests
         occasion = Occasion(log.timestamp(), door, asked)
-        recorded = _into_store(configuration, state, before, snapshot, occasion)
+        recorded, anchor = _into_store(configuration, state, last, snapshot, occasion)
+        now = replace(now, anchor=anchor)
     state.save_observation(now)
     if touched is not None:
         state.end_restore()
     told = {entry.subject for entry in last.unkept}
     unkept = tuple(entry for entry in now.unkept if entry.subject not in told)
-    return Recorded(recorded.generation, unkept, recorded.passed_over)
+    return replace(recorded, unkept=unkept)
 
 
 def unrecorded(
-    configuration: Configuration, state: State, manifest: Manifest, now: Observation
+    configuration: Configuration, store: Directory | None, manifest: Manifest, now: Observation
 ) -> Manifest:
-    """What `manifest` would be if this root were recorded now."""
-    last = state.last_observation().observation
-    touched = state.restoring()
-    if touched is not None:
-        last = settle(last, now, touched)
-    excluded = configuration.settings.excluded
-    baseline, before, after = (without(o, excluded) for o in (state.baseline(), last, now))
-    return absorb(manifest, baseline, before, after)
+    """What `manifest`, the newest in `store`, would be if this root were recorded now."""
+    state = State(configuration.paths.state)
+    return _absorb(configuration, state, state.last_observation(), store, manifest, now)
 
 
 def _into_store(
     configuration: Configuration,
     state: State,
-    before: Observation,
+    last: Observed,
     snapshot: observe.Snapshot,
     occasion: Occasion,
-) -> Recorded:
-    settings = configuration.settings
-    home = find_home(settings.home)
-    baseline, before, after = (
-        without(observation, settings.excluded)
-        for observation in (state.baseline(), before, snapshot.observation)
-    )
-    with open_existing(home, settings.store) as existing:
-        if existing is None and absorb(Manifest(), baseline, baseline, after).empty:
-            return Recorded()  # who wants nothing finds nothing in the home
-    with open_store(home, settings.store, create=True) as store:
-        store.lock(settings.lock_timeout)
+) -> tuple[Recorded, Anchor | None]:
+    home, relative = find_home(configuration.settings.home), configuration.settings.store
+    now = snapshot.observation
+    with open_existing(home, relative) as store:
+        if store is None and unrecorded(configuration, None, Manifest(), now).empty:
+            return Recorded(), None  # who wants nothing finds nothing in the home
+    with open_store(home, relative, create=True) as store:
+        store.lock(configuration.settings.lock_timeout)
         newest = generations.newest(store)
-        if newest.generation is None or newest.passed_over:
-            # The store is new, or lost what was recorded last: all that differs is wanted.
-            before = baseline
-        absorbed = absorb(newest.manifest, baseline, before, after)
-        if absorbed is newest.manifest:
-            return Recorded(passed_over=newest.passed_over)
-        _keep_files(store, newest.manifest, absorbed, snapshot.contents)
-        platform = snapshot.observation.platform
-        generation = generations.write(store, occasion, platform, absorbed)
-        log.append(store, describe(generation))
-    return Recorded(generation, passed_over=newest.passed_over)
+        absorbed = _absorb(configuration, state, last, store, newest.manifest, now)
+        absorbed = _examined(newest.manifest, absorbed, snapshot)
+        absorbed = _proven(configuration, absorbed, snapshot)
+        generation = None
+        if absorbed != newest.manifest:
+            _keep_files(store, newest.manifest, absorbed, snapshot.contents)
+            generation = generations.write(store, occasion, now.platform, absorbed)
+            log.append(store, describe(generation))
+        return Recorded(generation, passed_over=newest.passed_over), _anchor(store)
+
+
+def _absorb(  # noqa: PLR0917 - each is a different thing
+    configuration: Configuration,
+    state: State,
+    last: Observed,
+    store: Directory | None,
+    manifest: Manifest,
+    now: Observation,
+) -> Manifest:
+    """Absorb what changed on this root since it was last recorded into just this store.
+
+    A store that is new, another one, or lost the generation that was last recorded into, knows
+    nothing of what happened here before: then all that differs from the image is wanted.
+    """
+    before = last.observation
+    touched = state.restoring()
+    if touched is not None:
+        before = settle(before, now, touched)
+    baseline = state.baseline()
+    if store is None or not _holds(store, last.anchor):
+        before = baseline
+    excluded = configuration.settings.excluded
+    return absorb(manifest, *(without(seen, excluded) for seen in (baseline, before, now)))
+
+
+def _holds(store: Directory, anchor: Anchor | None) -> bool:
+    found = generations.numbers(store)
+    if anchor is None or not found:
+        return bool(anchor is None and not found)
+    collected = anchor.number < found[0]
+    return collected or generations.digest(store, anchor.number) == anchor.sha256
+
+
+def _anchor(store: Directory) -> Anchor | None:
+    newest = generations.newest(store).generation
+    sha256 = generations.digest(store, newest.number) if newest is not None else None
+    return Anchor(newest.number, sha256) if newest is not None and sha256 is not None else None
 
 
 def _keep_files(
     store: Directory, old: Manifest, new: Manifest, contents: Mapping[str, bytes]
 ) -> None:
     for path, wish in new.files.items():
-        if isinstance(wish, KeptFile) and old.files.get(path) != wish:
+        found = old.files.get(path)
+        there = found.sha256 if isinstance(found, KeptFile) else None
+        if isinstance(wish, KeptFile) and wish.sha256 != there:
             kept.put(store, path, wish, contents[wish.sha256])
+
+
+def _examined(old: Manifest, new: Manifest, snapshot: observe.Snapshot) -> Manifest:
+    """`new`, with what GnuPG says of the keyrings that are new in it."""
+    files = dict(new.files)
+    for path, wish in new.files.items():
+        if isinstance(wish, KeptFile) and wish.kind in KEYRINGS and old.files.get(path) != wish:
+            from aptkeep.machine import openpgp  # noqa: PLC0415 - off the usual path of a hook
+
+            files[path] = replace(wish, keys=openpgp.show(snapshot.contents[wish.sha256]))
+    return replace(new, files=files) if files != new.files else new
+
+
+def _proven(
+    configuration: Configuration, manifest: Manifest, snapshot: observe.Snapshot
+) -> Manifest:
+    """`manifest`, with the day of proof for sources whose signatures verify by now."""
+    files = dict(manifest.files)
+    for path, wish in manifest.files.items():
+        if not isinstance(wish, KeptFile) or wish.kind is not FileKind.SOURCE or wish.proven:
+            continue
+        found = snapshot.observation.files.get(path)
+        if found is not None and found.sha256 == wish.sha256:
+            from aptkeep.machine import proof  # noqa: PLC0415 - off the usual path of a hook
+
+            if proof.prove(path, snapshot, configuration.paths.lists).proven:
+                files[path] = replace(wish, proven=log.timestamp()[:10])
+    return replace(manifest, files=files) if files != manifest.files else manifest
 
 
 def describe(generation: Generation) -> str:

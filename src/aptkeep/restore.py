@@ -16,7 +16,16 @@ from aptkeep.machine import configuration_files, observe, sources
 from aptkeep.machine.apt.archive import Archive, Solution, Wanted, newer, unreadable_sources
 from aptkeep.machine.state import LastReport, State
 from aptkeep.machine.transaction import Reporter, Transaction
-from aptkeep.model import FileKind, Generation, KeptFile, Manifest, Observation, Pending, Touched
+from aptkeep.model import (
+    FileKind,
+    Generation,
+    KeptFile,
+    Manifest,
+    Observation,
+    Pending,
+    Selection,
+    Touched,
+)
 from aptkeep.plan import (
     NOT_OFFERED,
     AddArchitecture,
@@ -171,7 +180,7 @@ class _Restore:
         self._transaction.set_marks(marks)
         for step in todo.of(RemoveArchitecture):
             self._attempt(step.name, partial(self._transaction.dpkg.remove_architecture, step.name))
-        self._hold(adapted.manifest)
+        self._hold(adapted.manifest, before)
         return self._conclude(adapted, todo)
 
     def preview(self) -> Outcome:
@@ -180,7 +189,7 @@ class _Restore:
         baseline, manifest = observation, self._current.manifest
         if self._state.started:
             baseline = self._state.baseline()
-            manifest = unrecorded(self._configuration, self._state, manifest, observation)
+            manifest = unrecorded(self._configuration, self._store, manifest, observation)
         adapted = self._adapt(manifest, baseline)
         todo = self._plan(adapted.manifest, observation)
         if todo.needs_lists:
@@ -300,9 +309,17 @@ class _Restore:
             self._transaction.carry_out(archive, solution)
         return solution
 
-    def _hold(self, manifest: Manifest) -> None:
+    def _hold(self, manifest: Manifest, before: Observation) -> None:
         observation = self._observe()
-        holds = {step.name: step.held for step in self._plan(manifest, observation).of(Hold)}
+        # Selecting a package for installation took its hold away.
+        holds = {
+            name: True
+            for name, package in before.packages.items()
+            if package.selection is Selection.HOLD
+            and name in observation.packages
+            and observation.packages[name].selection is Selection.INSTALL
+        }
+        holds.update((s.name, s.held) for s in self._plan(manifest, observation).of(Hold))
         if holds:
             native = self._configuration.architecture
             self._transaction.dpkg.hold(holds, observation.packages, native)
@@ -311,7 +328,7 @@ class _Restore:
 
     def _conclude(self, adapted: Adapted, todo: Plan) -> Outcome:
         """Observe, record what others changed meanwhile, and say what is still to come."""
-        record(self._configuration, "aptkeep restore")
+        record(self._configuration, "aptkeep restore", thorough=True)
         left = self._plan(adapted.manifest, self._observe())
         pending = {entry.subject: entry.reason for entry in adapted.set_aside}
         for step in left.steps:

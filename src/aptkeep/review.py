@@ -51,12 +51,12 @@ def status(configuration: Configuration) -> Status:
         number = state.undoing()
         if store is not None and number is not None:
             undone = generations.load(store, number).manifest
+        absorbed = newest.manifest
+        if state.started:
+            absorbed = unrecorded(configuration, store, absorbed, snapshot.observation)
     warnings = [error.one_line() for error in newest.passed_over]
     warnings += [f"{entry.subject} is not kept: {entry.reason}" for entry in snapshot.unkept]
     baseline = state.baseline() if state.started else snapshot.observation
-    absorbed = newest.manifest
-    if state.started:
-        absorbed = unrecorded(configuration, state, newest.manifest, snapshot.observation)
     target = absorbed if undone is None else revert(undone, absorbed, baseline)
     set_aside, left = _left(configuration, target, baseline, snapshot.observation)
     reasons = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from typing import Any
 
@@ -73,7 +74,7 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         result: Any = group(arguments, prog_name="aptkeep", standalone_mode=False)
     except click.ClickException as error:
-        error.show()
+        output.warning(f"{error.format_message().rstrip('.')}; see 'aptkeep --help'")
         sys.exit(ExitCode.USAGE)
     except click.exceptions.Exit as error:
         sys.exit(error.exit_code)
@@ -86,6 +87,9 @@ def main(arguments: list[str] | None = None) -> None:
         output.error(error)
         sys.exit(error.exit_code)
     except OSError as error:
+        if error.filename is None:  # standard output: a full disk behind a redirection
+            output.warning(f"can't print: {error.strerror}")
+            os._exit(ExitCode.USAGE)  # or Python would try to print again
         output.error(StoreUnavailableError(f"{error.strerror}: {error.filename or 'the store'}"))
         sys.exit(ExitCode.UNTRUSTED)
     sys.exit(result if isinstance(result, int) else ExitCode.OK)

@@ -32,6 +32,8 @@ def command(
     context.require_root("start")
     configuration = context.configuration(options)
     if background and not _detach():
+        if as_json:
+            output.as_json(background=True)
         return ExitCode.OK
     try:
         return run(configuration, Options(offline=offline), json_wanted=as_json)

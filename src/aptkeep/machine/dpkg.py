@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 from aptkeep.machine.apt import paragraphs
 from aptkeep.model import Package, Selection
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _SELECTIONS = {selection.value: selection for selection in Selection}
 
@@ -67,22 +71,28 @@ def read_architectures(dpkg_directory: str, native: str) -> frozenset[str]:
         return frozenset()
 
 
-def owner(dpkg_directory: str, path: str) -> str | None:
-    """The package whose list of files names `path`, or None. Reads every list until it's found."""
-    wanted = b"\n" + os.fsencode(path) + b"\n"
+def owners(dpkg_directory: str, paths: Iterable[str]) -> dict[str, str]:
+    """Which package's list of files names each of `paths`, for those that one does.
+
+    Reads the lists of all packages, once.
+    """
+    wanted = {path: b"\n" + os.fsencode(path) + b"\n" for path in paths}
     info = os.path.join(dpkg_directory, "info")
+    found: dict[str, str] = {}
     try:
         names = [name for name in os.listdir(info) if name.endswith(".list")]
     except FileNotFoundError:
-        return None
+        return found
     for name in names:
         try:
             with open(os.path.join(info, name), "rb") as stream:
-                if wanted in b"\n" + stream.read():
-                    return name.removesuffix(".list").partition(":")[0]
+                listed = b"\n" + stream.read()
         except FileNotFoundError:
             continue  # a package that is being removed right now
-    return None
+        for path, line in wanted.items():
+            if line in listed:
+                found[path] = name.removesuffix(".list").partition(":")[0]
+    return found
 
 
 def interrupted(dpkg_directory: str) -> bool:

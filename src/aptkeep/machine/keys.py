@@ -1,38 +1,99 @@
 """Whether a file is what apt may be given as a keyring. On the hook path: standard library only.
 
-Only the outermost shape is looked at here (RFC 9580, sections 4.2 and 6): that it's an OpenPGP
-public key, armored or binary, and no secret one.
+Only the packets are walked here (RFC 9580, sections 4.2 and 6): that there are public keys, and no
+secret ones. What the keys are is GnuPG's to say, see `openpgp`.
 """
 
 from __future__ import annotations
+
+import base64
+import binascii
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 LIMIT = 4 * 1024 * 1024
 """The largest keyring that is kept, in bytes; Debian's own is 60 kB."""
 
 _PUBLIC_KEY = 6
-_SECRET = (5, 7)
-_PRIVATE = "it holds a secret key"
+_PRIVATE = (5, 7)
+_PRIVATE_BLOCK = b"-----BEGIN PGP PRIVATE KEY BLOCK-----"
+_PUBLIC_BLOCK = re.compile(
+    rb"-----BEGIN PGP PUBLIC KEY BLOCK-----[^\n]*\n(?:[^\n]*:[^\n]*\n)*(.*?)"
+    rb"-----END PGP PUBLIC KEY BLOCK-----",
+    re.DOTALL,
+)
 _GPG_KEYBOX = b"KBXf"
+_WEB_PAGE = re.compile(rb"\s*<(?:!doctype|html|head|\?xml)", re.IGNORECASE)
 
 
 def unusable(content: bytes) -> str | None:
     """Why `content` can't be kept as a public keyring, or None if it can."""
-    if not content.strip():
-        return "it is empty"
-    if b"-----BEGIN PGP PRIVATE KEY BLOCK-----" in content:
-        return _PRIVATE
-    if b"-----BEGIN PGP PUBLIC KEY BLOCK-----" in content:
-        return None
+    if _WEB_PAGE.match(content):
+        return "it is a web page, not a key: the download failed; fetch the key again"
     if content[8:12] == _GPG_KEYBOX:
         return "it is a keybox of GnuPG, which apt can't read; export the key into a file"
-    tag = _first_tag(content[0])
-    if tag in _SECRET:
-        return _PRIVATE
-    return None if tag == _PUBLIC_KEY else "it is no OpenPGP key"
-
-
-def _first_tag(octet: int) -> int | None:
-    """The packet type in the first octet of a packet, of the old or the present format."""
-    if not octet & 0x80:
+    try:
+        found = {_PRIVATE[0]} if _PRIVATE_BLOCK in content else set(_packet_types(binary(content)))
+    except ValueError as error:
+        return f"it is no OpenPGP key: {error}"
+    if found.intersection(_PRIVATE):
+        return "it holds a secret key, which never leaves its owner"
+    if _PUBLIC_KEY in found:
         return None
-    return octet & 0x3F if octet & 0x40 else (octet & 0x3C) >> 2
+    return "it is no OpenPGP key" if content.strip() else "it is empty"
+
+
+def binary(content: bytes) -> bytes:
+    """A keyring without its ASCII armor, as gpgv wants it; ValueError where the armor is broken."""
+    if b"-----BEGIN PGP" not in content:
+        return content
+    blocks = _PUBLIC_BLOCK.findall(content.replace(b"\r\n", b"\n"))
+    if not blocks:
+        raise ValueError("its end is missing")
+    try:
+        return b"".join(base64.b64decode(_without_checksum(block)) for block in blocks)
+    except binascii.Error as error:
+        raise ValueError("its armor is damaged") from error
+
+
+def _without_checksum(block: bytes) -> bytes:
+    return b"".join(line for line in block.split() if not line.startswith(b"="))
+
+
+def _packet_types(content: bytes) -> Iterator[int]:
+    """The types of the packets, in order; ValueError where one is cut off."""
+    position = 0
+    while position < len(content):
+        first = content[position]
+        if not first & 0x80:
+            raise ValueError("it is no sequence of packets")
+        if first & 0x40:
+            kind = first & 0x3F
+            start, length = _length(content, position + 1)
+        else:
+            kind = (first & 0x3C) >> 2
+            octets = (1, 2, 4)[first & 3] if first & 3 != 3 else 0  # noqa: PLR2004 - RFC 9580 4.2.2
+            start = position + 1 + octets
+            length = int.from_bytes(content[position + 1 : start], "big")
+            length = length if octets else len(content) - start
+        position = start + length
+        if position > len(content):
+            raise ValueError("it is cut off")
+        yield kind
+
+
+def _length(content: bytes, position: int) -> tuple[int, int]:
+    """Where the body of a packet begins, and its length in octets (RFC 9580, 4.2.1)."""
+    head = content[position : position + 5]
+    if not head:
+        raise ValueError("it is cut off")
+    if head[0] < 192:  # noqa: PLR2004
+        return position + 1, head[0]
+    if head[0] < 224:  # noqa: PLR2004
+        return position + 2, ((head[0] - 192) << 8) + int.from_bytes(head[1:2], "big") + 192
+    if head[0] == 255:  # noqa: PLR2004
+        return position + 5, int.from_bytes(head[1:5], "big")
+    raise ValueError("a key packet has no fixed length")

@@ -6,8 +6,7 @@ On the hook path: a few files are read, nothing is run.
 from __future__ import annotations
 
 import hashlib
-import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from aptkeep import files
@@ -47,6 +46,7 @@ def observe(
         if content is not None and kind is FileKind.SOURCE:
             for keyring in sources.keyrings(path, content):
                 reader.add_keyring(keyring, path)
+    reader.find_owners()
     observation = Observation(
         platform=read_platform(paths.os_release, native),
         packages=dpkg.read_packages(paths.dpkg_status, paths.extended_states, native),
@@ -82,6 +82,7 @@ class _FileReader:
         self._known = known
 
     def add(self, path: str, kind: FileKind) -> bytes | None:
+        """Take a file of apt's configuration; None where it isn't there or can't be kept."""
         try:
             content, mode = files.read_path(path, FILE_LIMIT)
         except FileNotFoundError:
@@ -89,10 +90,15 @@ class _FileReader:
         except OSError as error:
             self.unkept.append(Pending(path, _why(error)))
             return None
+        reason = keys.unusable(content) if kind is FileKind.TRUSTED_KEY else None
+        if reason is not None:
+            self.unkept.append(Pending(path, reason))
+            return None
         self._keep(path, kind, content, mode)
         return content
 
     def add_keyring(self, path: str, source: str) -> None:
+        """Take the keyring that `source` names."""
         if path in self.files:
             return
         relative = self._in_home(path)
@@ -108,29 +114,37 @@ class _FileReader:
         if reason is not None:
             self.unkept.append(Pending(path, f"{reason} ({source} is signed by it)"))
             return
-        if relative is None:
-            self._keep(path, FileKind.KEY, content, mode)
-        else:
-            self._keep(path, FileKind.HOME_KEY, content, mode)
+        self._keep(path, FileKind.KEY if relative is None else FileKind.HOME_KEY, content, mode)
+
+    def find_owners(self) -> None:
+        """Look up which packages ship the keyrings and apt.conf files that are new here."""
+        unknown = []
+        for path, kept in self.files.items():
+            known = self._known.files.get(path) if self._known is not None else None
+            if known is not None and known.sha256 == kept.sha256:
+                self.files[path] = replace(kept, package=known.package)
+            elif kept.kind in _SHIPPED:
+                unknown.append(path)
+        if unknown:
+            for path, package in dpkg.owners(self._paths.dpkg_directory, unknown).items():
+                self.files[path] = replace(self.files[path], package=package)
 
     def _keep(self, path: str, kind: FileKind, content: bytes, mode: int) -> None:
         sha256 = hashlib.sha256(content).hexdigest()
-        owner = self._owner(path, sha256) if kind is FileKind.KEY else None
-        self.files[path] = KeptFile(kind, sha256, mode & 0o777, owner)
+        mode &= 0o777
+        if kind in (FileKind.KEY, FileKind.TRUSTED_KEY):
+            mode |= 0o444  # public, and of no use to apt unless its `_apt` user can read it
+        self.files[path] = KeptFile(kind, sha256, mode)
         self.contents[sha256] = content
-
-    def _owner(self, path: str, sha256: str) -> str | None:
-        known = self._known.files.get(path) if self._known is not None else None
-        if known is not None and known.sha256 == sha256:
-            return known.package
-        return dpkg.owner(self._paths.dpkg_directory, path)
 
     def _in_home(self, path: str) -> str | None:
         if self._home is None:
             return None
-        normal = os.path.normpath(path)
         home = self._home.rstrip("/") + "/"
-        return normal.removeprefix(home) if normal.startswith(home) else None
+        return path.removeprefix(home) if path.startswith(home) else None
+
+
+_SHIPPED = (FileKind.KEY, FileKind.TRUSTED_KEY, FileKind.CONFIGURATION)
 
 
 def _why(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""apt's sources and preferences on a root, and what of them names a keyring or a suite.
+"""apt's configuration files on a root, and what of them names a keyring or a suite.
 
 sources.list(5) knows two formats. Here they are only read, never rewritten: a kept source comes
 back byte for byte. On the hook path: standard library only.
@@ -52,15 +52,20 @@ class Entry:
 
 
 def configuration_files(paths: Paths) -> Iterator[tuple[str, FileKind]]:
-    """The files that apt reads as sources and preferences, whether or not they're there."""
-    yield paths.sources_list, FileKind.SOURCE
-    for name in _parts(paths.sources_parts):
-        if name.endswith((".list", ".sources")):
-            yield os.path.join(paths.sources_parts, name), FileKind.SOURCE
-    yield paths.preferences, FileKind.PREFERENCES
-    for name in _parts(paths.preferences_parts):
-        if name.endswith(".pref") or "." not in name:
-            yield os.path.join(paths.preferences_parts, name), FileKind.PREFERENCES
+    """The files that apt reads, whether or not they're there: main file and parts of each kind."""
+    groups = (
+        (paths.sources_list, paths.sources_parts, (".list", ".sources"), FileKind.SOURCE),
+        (paths.preferences, paths.preferences_parts, ("", ".pref"), FileKind.PREFERENCES),
+        (paths.configuration, paths.configuration_parts, ("", ".conf"), FileKind.CONFIGURATION),
+        (paths.credentials, paths.credentials_parts, ("", ".conf"), FileKind.CREDENTIALS),
+        (paths.trusted, paths.trusted_parts, (".gpg", ".asc"), FileKind.TRUSTED_KEY),
+    )
+    for main, parts, endings, kind in groups:
+        if main:
+            yield main, kind
+        for name in _parts(parts):
+            if os.path.splitext(name)[1] in endings:
+                yield os.path.join(parts, name), kind
 
 
 def _parts(directory: str) -> list[str]:

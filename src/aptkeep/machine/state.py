@@ -36,6 +36,14 @@ _LIMIT = 256 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
+class Anchor:
+    """A generation by number and content, so that another store is not taken for the same."""
+
+    number: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
 class Observed:
     """An observation and how far apt's history was read when it was taken."""
 
@@ -43,6 +51,8 @@ class Observed:
     history: Position = field(default_factory=Position)
     unkept: tuple[Pending, ...] = ()
     """Files that could not be kept: each is said once."""
+    anchor: Anchor | None = None
+    """The generation that all of this was absorbed into; None where it was none yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +217,7 @@ def _encode_observed(observed: Observed) -> dict[str, Any]:
         },
         "history": [observed.history.inode, observed.history.offset],
         "unkept": [[entry.subject, entry.reason] for entry in observed.unkept],
+        "anchor": [observed.anchor.number, observed.anchor.sha256] if observed.anchor else None,
     }
 
 
@@ -232,6 +243,7 @@ def _decode_observed(document: Any, path: str) -> Observed:  # noqa: ANN401 - JS
             },
         )
         unkept = tuple(Pending(*entry) for entry in document["unkept"])
-        return Observed(observation, Position(*document["history"]), unkept)
+        anchor = Anchor(*document["anchor"]) if document["anchor"] else None
+        return Observed(observation, Position(*document["history"]), unkept, anchor)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise _corrupt(path) from error

@@ -5,6 +5,7 @@ On the hook path.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ from aptkeep.store.format import codec
 if TYPE_CHECKING:
     from aptkeep.store.tree import Directory
 
-_NAME = re.compile(r"([0-9]{6}|[1-9][0-9]{6,})\.json")
+_NAME = re.compile(r"([0-9]{6}|[1-9][0-9]{6,8})\.json")
 _LIMIT = 64 * 1024 * 1024
 """The largest generation that is read, in bytes; one of 500 packages takes 50 kB."""
 SUBDIRECTORY = "generations"
@@ -90,6 +91,14 @@ def read(store: Directory, number: int) -> bytes:
             f"there is no generation {number}",
             resolution="'aptkeep history' lists those that there are",
         ) from None
+
+
+def digest(store: Directory, number: int) -> str | None:
+    """The SHA-256 of a generation's file; None where there's no such generation."""
+    try:
+        return hashlib.sha256(read(store, number)).hexdigest()
+    except UsageError:
+        return None
 
 
 def write(

@@ -172,7 +172,7 @@ class Archive:
                 accept(group[middle:])
                 return
             item = group[0]
-            reason = self._reason(item)
+            reason = self._reason(item, accepted)
             del candidates[item.name]
             alternative = self._at_candidate(item)
             if alternative is not None and self._resolves([*accepted, alternative], candidates):
@@ -261,7 +261,7 @@ class Archive:
             return None
         return replace(item, version=candidate.ver_str)
 
-    def _reason(self, item: Wanted) -> str:
+    def _reason(self, item: Wanted, accepted: Sequence[Wanted]) -> str:
         """Why a single package doesn't fit, read off the marks that were just tried for it."""
         if item.version is None:
             broken = [self._name(p) for p in self._installed if self._depcache.is_inst_broken(p)]
@@ -274,7 +274,7 @@ class Archive:
         version = self._version(item.name, item.version)
         reason = None
         if version is not None:
-            reason = self._missing_dependency(version) or self._conflict(version)
+            reason = self._missing_dependency(version) or self._conflict(version, accepted)
         return reason or "its dependencies can't be met together with what is on this machine"
 
     def _missing_dependency(self, version: apt_pkg.Version) -> str | None:
@@ -285,14 +285,15 @@ class Archive:
                     return f"it depends on {text}, which can't be installed here"
         return None
 
-    def _conflict(self, version: apt_pkg.Version) -> str | None:
-        for kind in ("Conflicts", "Breaks"):
-            for group in version.depends_list.get(kind, []):
-                for alternative in group:
-                    for target in alternative.all_targets():
-                        if target.parent_pkg.current_ver == target:
-                            name = self._name(target.parent_pkg)
-                            return f"it conflicts with {name} {target.ver_str}, which is here"
+    def _conflict(self, version: apt_pkg.Version, accepted: Sequence[Wanted]) -> str | None:
+        """What on the root, or among what was accepted already, can't be there with `version`."""
+        others = {package.current_ver for package in self._installed}
+        others |= {self._version(item.name, item.version) for item in accepted}
+        for other in others - {None, version}:
+            if other.parent_pkg == version.parent_pkg:
+                continue
+            if version in _excluded_by(other) or other in _excluded_by(version):
+                return f"it conflicts with {self._name(other.parent_pkg)} {other.ver_str}"
         return None
 
     def _obtainable(self, dependency: apt_pkg.Dependency) -> bool:
@@ -323,6 +324,17 @@ class Archive:
 
     def _name(self, package: apt_pkg.Package) -> str:
         return package_name(package.name, package.architecture, self._native)
+
+
+def _excluded_by(version: apt_pkg.Version) -> list[apt_pkg.Version]:
+    """The versions that can't be on a root together with this one."""
+    return [
+        target
+        for kind in ("Conflicts", "Breaks")
+        for group in version.depends_list.get(kind, [])
+        for alternative in group
+        for target in alternative.all_targets()
+    ]
 
 
 def _quoted(version: str) -> str:

@@ -37,6 +37,13 @@ class Paths:
     sources_parts: str
     preferences: str
     preferences_parts: str
+    trusted: str
+    trusted_parts: str
+    configuration: str
+    configuration_parts: str
+    credentials: str
+    credentials_parts: str
+    lists: str
     os_release: str
     lock_frontend: str
 
@@ -51,6 +58,8 @@ class Settings:
     exclude: tuple[str, ...] = ()
     hook_timeout: float = 10.0
     """Seconds."""
+    rewrite_sources: bool = False
+    """`Aptkeep::Keys::Relocate "rewrite"`: sources name the copies of their keys in the home."""
     lock_timeout: float = 120.0
     """Seconds, from apt's own `DPkg::Lock::Timeout` where it is set."""
 
@@ -116,6 +125,13 @@ def _paths(configuration: apt_pkg.Configuration) -> Paths:
         sources_parts=configuration.find_dir("Dir::Etc::sourceparts").rstrip("/"),
         preferences=configuration.find_file("Dir::Etc::preferences"),
         preferences_parts=configuration.find_dir("Dir::Etc::preferencesparts").rstrip("/"),
+        trusted=configuration.find_file("Dir::Etc::trusted"),
+        trusted_parts=configuration.find_dir("Dir::Etc::trustedparts").rstrip("/"),
+        configuration=configuration.find_file("Dir::Etc::main"),
+        configuration_parts=configuration.find_dir("Dir::Etc::parts").rstrip("/"),
+        credentials=configuration.find_file("Dir::Etc::netrc"),
+        credentials_parts=configuration.find_dir("Dir::Etc::netrcparts").rstrip("/"),
+        lists=configuration.find_dir("Dir::State::lists"),
         os_release=os.path.join(root, "etc/os-release"),
         lock_frontend=os.path.join(dpkg_directory, "lock-frontend"),
     )
@@ -139,6 +155,12 @@ def _settings(configuration: apt_pkg.Configuration) -> Settings:
             f'Aptkeep::Restore::Versions is "{versions}"',
             resolution='set it to "recorded" or "latest"',
         )
+    relocate = configuration.find("Aptkeep::Keys::Relocate", "copy")
+    if relocate not in ("copy", "rewrite"):
+        raise UsageError(
+            f'Aptkeep::Keys::Relocate is "{relocate}"',
+            resolution='set it to "copy" or "rewrite"',
+        )
     exclude = tuple(configuration.value_list("Aptkeep::Exclude"))
     for pattern in exclude:
         try:
@@ -153,6 +175,7 @@ def _settings(configuration: apt_pkg.Configuration) -> Settings:
         store=_store(configuration),
         latest=versions == "latest",
         exclude=exclude,
+        rewrite_sources=relocate == "rewrite",
         hook_timeout=_seconds(configuration, "Aptkeep::Hook::Timeout", Settings.hook_timeout),
         lock_timeout=_seconds(configuration, "DPkg::Lock::Timeout", Settings.lock_timeout),
     )

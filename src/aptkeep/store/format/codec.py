@@ -21,6 +21,7 @@ from aptkeep.model import (
     Occasion,
     PackageWish,
     Platform,
+    PublicKey,
     Request,
     Selection,
 )
@@ -32,6 +33,8 @@ _PACKAGE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]*(:[a-z0-9][a-z0-9-]*)?")
 _ARCHITECTURE = re.compile(r"[a-z0-9][a-z0-9-]*")
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+:~_-]*")
 _MODE = re.compile(r"0[0-7]{3}")
+_FINGERPRINT = re.compile(r"[0-9A-F]{32,64}")
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
 
 
@@ -124,6 +127,17 @@ def _encode_file(kept: KeptFile | FileGone, release: str) -> dict[str, Any]:
         mode=f"{kept.mode:04o}",
         package=kept.package,
         release=_unless(kept.release, release),
+        keys=[_encode_key(key) for key in kept.keys] or None,
+        proven=kept.proven,
+    )
+
+
+def _encode_key(key: PublicKey) -> dict[str, Any]:
+    return _without_nothing(
+        fingerprint=key.fingerprint,
+        user_id=key.user_id,
+        expires=key.expires,
+        revoked=key.revoked or None,
     )
 
 
@@ -187,13 +201,25 @@ def _decode_file(kept: dict[str, Any], release: str) -> KeptFile | FileGone:
     if kept["kind"] == "gone":
         _members(kept, "kind", "release")
         return FileGone(recorded_on)
-    _members(kept, "kind sha256 mode", "package release")
+    _members(kept, "kind sha256 mode", "package release keys proven")
     return KeptFile(
         kind=FileKind(kept["kind"]),
         sha256=_matching(kept["sha256"], _SHA256),
         mode=int(_matching(kept["mode"], _MODE), 8),
         package=_typed(kept["package"], str) if "package" in kept else None,
         release=recorded_on,
+        keys=tuple(_decode_key(key) for key in _typed(kept.get("keys", []), list)),
+        proven=_matching(kept["proven"], _DAY) if "proven" in kept else None,
+    )
+
+
+def _decode_key(key: dict[str, Any]) -> PublicKey:
+    _members(key, "fingerprint user_id", "expires revoked")
+    return PublicKey(
+        fingerprint=_matching(key["fingerprint"], _FINGERPRINT),
+        user_id=_typed(key["user_id"], str),
+        expires=_matching(key["expires"], _DAY) if "expires" in key else None,
+        revoked=_typed(key.get("revoked", False), bool),
     )
 
 
@@ -247,5 +273,5 @@ def _corrupt(path: str, reason: str) -> CorruptError:
     return CorruptError(
         f"{path} is damaged: {reason}",
         details="it is passed over; the newest whole generation before it counts",
-        resolution="nothing; see 'aptkeep history' for what is there",
+        resolution="nothing needs to be done; 'aptkeep history' lists what is there",
     )
