@@ -38,8 +38,8 @@ demo: $(DEB) ## see packages survive the loss of a root file system (as root)
 	@APTKEEP_DEB=$(abspath $(DEB)) $(PYTHON) tests/demo.py
 
 .PHONY: test
-test: lint ## check everything: lint and all tests (as root)
-	@.ci/prepare testbed
+test: lint $(DEB) ## check everything: lint and all tests (as root)
+	@.ci/prepare build testbed
 	@APTKEEP_DEB=$(abspath $(DEB)) APTKEEP_TESTBED_REQUIRED=1 $(PYTHON) -m pytest --durations=10 $(PYTEST_ARGS)
 
 .PHONY: unit

@@ -193,7 +193,8 @@ class _Restore:
         adapted = self._adapt(manifest, baseline)
         todo = self._plan(adapted.manifest, observation)
         if todo.needs_lists:
-            offered = self._archive(adapted.manifest).offered(adapted.manifest.packages)
+            archive = self._archive(adapted.manifest, write_caches=False)
+            offered = archive.offered(adapted.manifest.packages)
             if any(offered.values()):
                 todo = self._plan(adapted.manifest, observation, offered)
         return Outcome(self._target.number, todo, (*adapted.set_aside, *todo.pending))
@@ -361,11 +362,12 @@ class _Restore:
             report = LastReport(log.timestamp(), self._target.number, pending)
             self._state.save_report(report)
 
-    def _archive(self, manifest: Manifest) -> Archive:
+    def _archive(self, manifest: Manifest, *, write_caches: bool = True) -> Archive:
         here = self._observe().platform.release
         foreign = any(wish.release != here for wish in manifest.packages.values())
         self._transaction.recommends = foreign
-        return Archive(self._configuration.architecture, recommends=foreign)
+        native = self._configuration.architecture
+        return Archive(native, recommends=foreign, write_caches=write_caches)
 
     def _observe(self) -> Observation:
         home = find_home(self._configuration.settings.home)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,9 +76,12 @@ def store(machine: Workstation) -> Path:
 
 
 def generations(machine: Workstation) -> list[dict[str, Any]]:
-    """The generations in the store, oldest first."""
-    files = sorted(store(machine).glob("generations/[0-9]*.json"))
-    return [json.loads(path.read_text()) for path in files]
+    """The generations in the store that are JSON, oldest first."""
+    found = []
+    for path in sorted(store(machine).glob("generations/[0-9]*.json")):
+        with suppress(ValueError):
+            found.append(json.loads(path.read_bytes()))
+    return found
 
 
 def newest(machine: Workstation) -> dict[str, Any]:

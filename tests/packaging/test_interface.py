@@ -45,6 +45,11 @@ def _options(command: click.Command) -> set[str]:
     return declared | {"-h", "--help"}
 
 
+def _settings_read() -> set[str]:
+    config = (source.top() / "src/aptkeep/machine/apt/config.py").read_text()
+    return set(re.findall(r'"(Aptkeep::[A-Za-z:]+)"', config))
+
+
 class TestManPage:
     def _section(self, name: str) -> str:
         found = re.search(rf"^\.Sh {name}\n(.*?)(?=^\.Sh |\Z)", MAN_PAGE, re.DOTALL | re.MULTILINE)
@@ -71,10 +76,10 @@ class TestManPage:
             assert _options(_command(name)) >= EVERYWHERE, name
 
     def test_it_has_every_setting_and_no_other(self) -> None:
-        config = (source.top() / "src/aptkeep/machine/apt/config.py").read_text()
-        read = set(re.findall(r'"(Aptkeep::[A-Za-z:]+)"', config))
         described = re.findall(r"^\.It Va (\S+)$", self._section("CONFIGURATION"), re.MULTILINE)
-        assert {name for name in described if name.startswith("Aptkeep::")} == read
+        assert {name for name in described if name.startswith("Aptkeep::")} == (
+            _settings_read()
+        )
 
 
 class TestCompletion:
@@ -131,6 +136,10 @@ class TestCompletion:
             "latest",
         ]
         assert self._complete(home, "aptkeep", "restore", "--generation", "") == ["1", "12"]
+
+    def test_it_offers_every_setting_but_lists(self, home: Path) -> None:
+        settings = set(self._complete(home, "aptkeep", "-o", "Aptkeep"))
+        assert settings == {f"{name}=" for name in _settings_read() - {"Aptkeep::Exclude"}}
 
     @pytest.mark.parametrize("name", ["show", "diff", "rollback"])
     def test_it_offers_generations(self, home: Path, name: str) -> None:

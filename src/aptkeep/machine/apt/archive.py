@@ -69,7 +69,10 @@ def unreadable_sources() -> str | None:
 class Archive:
     """apt's cache as its lists and dpkg's status make it at this moment."""
 
-    def __init__(self, native: str, *, recommends: bool = False) -> None:
+    def __init__(self, native: str, *, recommends: bool = False, write_caches: bool = True) -> None:
+        if not write_caches:
+            for cache in ("pkgcache", "srcpkgcache"):
+                apt_pkg.config.set(f"Dir::Cache::{cache}", "")
         apt_pkg.config.set("APT::Install-Suggests", "false")
         if not recommends:
             apt_pkg.config.set("APT::Install-Recommends", "false")
@@ -287,9 +290,10 @@ class Archive:
 
     def _conflict(self, version: apt_pkg.Version, accepted: Sequence[Wanted]) -> str | None:
         """What on the root, or among what was accepted already, can't be there with `version`."""
-        others = {package.current_ver for package in self._installed}
-        others |= {self._version(item.name, item.version) for item in accepted}
-        for other in others - {None, version}:
+        chosen = (self._version(item.name, item.version) for item in accepted)
+        others = [package.current_ver for package in self._installed]
+        others += [other for other in chosen if other is not None]
+        for other in others:
             if other.parent_pkg == version.parent_pkg:
                 continue
             if version in _excluded_by(other) or other in _excluded_by(version):
