@@ -88,21 +88,21 @@ deb: $(DEB) ## build the package
 	@echo $(DEB)
 
 # In a clean copy, which keeps the tree clean, too.  (git also lists what was deleted but not yet
-# committed, hence the look at each.)  The unit tests, which a plain dpkg-buildpackage runs, have a
-# target of their own.
+# committed, hence the look at each.)  One build at a time, and the .deb is whole or not there.  The
+# unit tests, which a plain dpkg-buildpackage runs, have a target of their own.
 SOURCES := $(wildcard $(shell $(LIST) -- $(PACKAGED)))
 $(DEB): $(SOURCES) $(sort $(dir $(filter-out pyproject.toml,$(SOURCES))))
 	@.ci/prepare build
-	@echo 'building $@'
-	@rm -rf build/package $@
-	@mkdir -p build/package/aptkeep
-	@$(LIST) | while IFS= read -r file; do [ ! -e "$$file" ] || printf '%s\n' "$$file"; done | \
-		tar --create --files-from - | tar --extract --directory build/package/aptkeep
-	@cd build/package/aptkeep && \
-		env -u MAKEFLAGS -u MAKELEVEL -u MFLAGS DEB_BUILD_OPTIONS=nocheck \
-		dpkg-buildpackage -us -uc </dev/null >../build.log 2>&1 || \
-		{ tail -n 60 ../build.log >&2; exit 1; }
-	@ln build/package/aptkeep_$(VERSION)_all.deb $@
+	@exec 9>build/lock && flock 9 && \
+		echo 'building $@' && \
+		rm -rf build/package && mkdir -p build/package/aptkeep && \
+		$(LIST) | while IFS= read -r file; do [ ! -e "$$file" ] || echo "$$file"; done | \
+		tar --create --files-from - | tar --extract --directory build/package/aptkeep && \
+		cd build/package/aptkeep && { \
+			env -u MAKEFLAGS -u MAKELEVEL -u MFLAGS DEB_BUILD_OPTIONS=nocheck \
+			dpkg-buildpackage -us -uc </dev/null >../build.log 2>&1 || \
+			{ tail -n 60 ../build.log >&2; exit 1; }; } && \
+		cp ../aptkeep_$(VERSION)_all.deb $(abspath $@).new && mv $(abspath $@).new $(abspath $@)
 
 .PHONY: clean
 clean: ## remove what was built (the cache of roots and tools stays)

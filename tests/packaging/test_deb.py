@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import email
+import os
 import re
 import stat
 import sys
@@ -17,9 +18,12 @@ from testbed import commands, source
 
 HOOK = "/usr/libexec/aptkeep/hook"
 CONFFILES = ["/etc/apt/apt.conf.d/80aptkeep", "/etc/dpkg/dpkg.cfg.d/aptkeep"]
-PROGRAM = "/usr/bin/aptkeep"
+PROGRAM = "/usr/libexec/aptkeep/aptkeep"
+COMMAND = "/usr/bin/aptkeep"
 DIST_PACKAGES = "/usr/lib/python3/dist-packages/"
 
+# What is run and not imported: keys and signatures are looked at with GnuPG.
+RUN = {"gpg", "gpgv"}
 # The Debian package that brings each module which isn't Python's own.
 BRINGS = {"apt_pkg": "python3-apt", "click": "python3-click", "jsonschema": "python3-jsonschema"}
 
@@ -68,6 +72,8 @@ def test_everything_belongs_to_root_and_only_programs_are_executable(deb: Deb) -
     programs = {PROGRAM, HOOK}
     for path, member in deb.members.items():
         assert (member.uid, member.gid) == (0, 0), path
+        if path == COMMAND:
+            continue
         assert member.isfile() or member.isdir(), f"{path} is neither a file nor a directory"
         expected = 0o755 if member.isdir() or path in programs else 0o644
         assert stat.S_IMODE(member.mode) == expected, path
@@ -93,6 +99,7 @@ def test_nothing_lands_where_nobody_looks_for_it(deb: Deb) -> None:
     ]
     assert sorted(others) == [
         *CONFFILES,
+        COMMAND,
         PROGRAM,
         HOOK,
         "/usr/share/bash-completion/completions/aptkeep",
@@ -105,8 +112,12 @@ def test_the_hook_is_isolated_and_does_not_run_the_site_module(deb: Deb) -> None
     assert deb.read(HOOK).splitlines()[0] == b"#!/usr/bin/python3 -IS"
 
 
-def test_the_program_runs_with_debians_python(deb: Deb) -> None:
-    assert re.fullmatch(rb"#! ?/usr/bin/python3", deb.read(PROGRAM).splitlines()[0])
+def test_the_command_is_isolated(deb: Deb) -> None:
+    # Its user's ~/.local and PYTHONPATH are not root's.
+    link = deb.members[COMMAND]
+    assert link.issym()
+    assert os.path.normpath(os.path.join("/usr/bin", link.linkname)) == PROGRAM
+    assert deb.read(PROGRAM).splitlines()[0] == b"#!/usr/bin/python3 -I"
 
 
 def test_the_hooks_are_conffiles(control: dict[str, str]) -> None:
@@ -136,7 +147,7 @@ def test_it_depends_on_what_it_imports_and_on_nothing_else(deb: Deb) -> None:
             foreign |= _foreign_imports(deb.read(path))
     needed = {BRINGS[name] for name in foreign}
     names = {relation.split()[0] for relation in deb.field("Depends").split(",")}
-    assert names == {"apt", "python3:any", *needed}
+    assert names == {"apt", "python3:any", *RUN, *needed}
 
 
 def test_it_asks_for_the_python_that_it_is_written_for(deb: Deb) -> None:

@@ -77,9 +77,7 @@ class TestManPage:
 
     def test_it_has_every_setting_and_no_other(self) -> None:
         described = re.findall(r"^\.It Va (\S+)$", self._section("CONFIGURATION"), re.MULTILINE)
-        assert {name for name in described if name.startswith("Aptkeep::")} == (
-            _settings_read()
-        )
+        assert {name for name in described if name.startswith("Aptkeep::")} == (_settings_read())
 
 
 class TestCompletion:

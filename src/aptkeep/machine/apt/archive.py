@@ -88,6 +88,7 @@ class Archive:
             ) from error
         # The stub of python-apt doesn't say that it's None for what isn't installed.
         self._installed = [p for p in self._cache.packages if p.current_ver]  # type: ignore[truthy-bool]
+        self._here = {self._name(p): p.current_ver.ver_str for p in self._installed}
 
     def offered(
         self, names: Iterable[str], *, only_cached: bool = False
@@ -231,8 +232,9 @@ class Archive:
             or self._depcache.marked_downgrade(package)
             or self._depcache.marked_reinstall(package)
         )
-        wanted = self._version(item.name, item.version)
-        return package.current_ver == wanted or (changes and candidate == wanted)
+        # The same version may stand twice, as installed and with another hash in an archive.
+        here = self._here.get(item.name) == item.version
+        return here or (changes and candidate is not None and candidate.ver_str == item.version)
 
     def _solution(self, accepted: Sequence[Wanted], rejected: dict[str, str]) -> Solution:
         installs = {i.name: i.version for i in accepted if i.version is not None}
@@ -323,7 +325,6 @@ class Archive:
         if package is None or version is None:
             return None
         found = [v for v in package.version_list if v.ver_str == version]
-        # The same version may stand twice: as installed and, with another hash, in an archive.
         return next((v for v in found if v.downloadable), found[0] if found else None)
 
     def _name(self, package: apt_pkg.Package) -> str:
