@@ -11,12 +11,13 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from aptkeep.adapt import Adapted, adapt, revert
-from aptkeep.errors import AptkeepError, CommandError
-from aptkeep.machine import configuration_files, observe, sources
+from aptkeep.errors import AptkeepError, CommandError, CorruptError
+from aptkeep.machine import configuration_files, observe, openpgp, sources
 from aptkeep.machine.apt.archive import Archive, Solution, Wanted, newer, unreadable_sources
 from aptkeep.machine.state import LastReport, State
 from aptkeep.machine.transaction import Reporter, Transaction
 from aptkeep.model import (
+    KEYRINGS,
     FileKind,
     Generation,
     KeptFile,
@@ -42,6 +43,8 @@ from aptkeep.plan import (
     subject_of,
 )
 from aptkeep.record import record, take_baseline, unrecorded
+from aptkeep.repositories import diagnose, named
+from aptkeep.review import review_days, source_reports
 from aptkeep.store import generations, kept, log
 from aptkeep.store.home import find as find_home
 from aptkeep.store.tree import Directory, open_existing
@@ -240,7 +243,7 @@ class _Restore:
         if put or delete:
             count = counted(len(put) + len(delete), "file")
             self._reporter.step(f"Putting back {count} of apt's configuration")
-        for step in put:
+        for step in sorted(put, key=lambda step: step.kept.kind is FileKind.SOURCE):
             self._attempt(step.path, partial(self._put_file, step))
         self._withdraw_unreadable([step for step in put if step.kept.kind is FileKind.SOURCE])
         for gone in delete:
@@ -263,10 +266,37 @@ class _Restore:
 
     def _put_file(self, step: PutFile) -> None:
         if step.kept in self._target.manifest.files.values():
-            content = kept.get(self._store, step.path, step.kept)
+            content = self._kept(step.path, step.kept)
         else:  # a rollback to the image's own file
             content = self._state.image_file(step.kept.sha256)
+        if step.kept.kind is FileKind.SOURCE:
+            self._check_keyrings(sources.keyrings(step.path, content))
         configuration_files.put(step.path, content, step.kept.mode)
+
+    def _kept(self, path: str, file: KeptFile) -> bytes:
+        try:
+            return kept.get(self._store, path, file)
+        except kept.AlteredError as error:
+            if file.kind not in KEYRINGS:
+                raise
+            expected = ", ".join(named(key) for key in file.keys) or f"SHA-256 {file.sha256}"
+            found = ", ".join(named(key) for key in openpgp.show(error.content)) or "no key"
+            raise CorruptError(
+                f"the kept copy of the key {path} was altered",
+                details=f"expected was {expected}; found was {found}; neither the key nor the "
+                "sources that name it were put back",
+                resolution=f"get the key from its vendor and put it into {path}; "
+                "the next apt run keeps it",
+            ) from error
+
+    def _check_keyrings(self, keyrings: list[str]) -> None:
+        """A source isn't put back without its key, or under a key that isn't what was kept."""
+        for keyring in keyrings:
+            if keyring in self._transaction.reasons:
+                raise CorruptError(
+                    f"its key {keyring} is set aside",
+                    resolution="when the key is there again, 'aptkeep start' puts it back",
+                )
 
     def _attempt(self, subject: str, action: Callable[[], None]) -> None:
         """Do one thing that must not stop the others; its failure is its reason to be pending."""
@@ -281,7 +311,7 @@ class _Restore:
         """Install and remove in as many rounds as it takes; every package that was touched."""
         if self._plan(manifest, self._observe()).needs_lists and not self._options.offline:
             self._transaction.update_lists()
-            self._notes += [f"the repository {r}" for r in self._transaction.failed_repositories]
+            self._explain_repositories()
         came: frozenset[str] = frozenset()
         lost: frozenset[str] = frozenset()
         while True:
@@ -290,6 +320,18 @@ class _Restore:
             if self._transaction.unfetched <= lost:
                 return came
             lost |= self._transaction.unfetched  # apt stops at one; the others come without it
+
+    def _explain_repositories(self) -> None:
+        """Say in a person's words why repositories failed, where apt speaks in status words."""
+        today, _soon = review_days()
+        reports = source_reports(self._store, self._target.manifest)
+        explained = []
+        for failed in self._transaction.failed_repositories:
+            rings = [r.keyrings for r in reports if failed.name in r.repositories]
+            why = diagnose(failed.reason, [ring for group in rings for ring in group], today)
+            explained.append(replace(failed, reason=why or failed.reason))
+            self._notes.append(f"the repository {explained[-1]}")
+        self._transaction.failed_repositories = tuple(explained)
 
     def _one_round(self, manifest: Manifest, lost: frozenset[str]) -> Solution:
         """Bring what goes together, less the packages whose archives could not be fetched."""

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+import contextlib
+import time
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from aptkeep.adapt import adapt, revert
 from aptkeep.compare import Difference, Wish, differences, wishes
 from aptkeep.errors import AptkeepError
-from aptkeep.machine import observe
+from aptkeep.machine import observe, sources
 from aptkeep.machine.apt.archive import newer
 from aptkeep.machine.state import State
-from aptkeep.model import Generation, Manifest, Observation, Pending
+from aptkeep.model import FileKind, Generation, KeptFile, Manifest, Observation, Pending
 from aptkeep.plan import Policy, plan, subject_of
 from aptkeep.record import unrecorded
-from aptkeep.store import generations
+from aptkeep.repositories import SOON, SourceReport, report
+from aptkeep.store import generations, kept, log
 from aptkeep.store.home import find as find_home
-from aptkeep.store.tree import open_existing
+from aptkeep.store.tree import Directory, open_existing
 
 if TYPE_CHECKING:
     from aptkeep.machine.apt.config import Configuration
@@ -37,7 +40,8 @@ class Status:
     present: tuple[Wish, ...] = ()
     pending: tuple[Pending, ...] = ()
     unrecorded: tuple[Difference, ...] = ()
-    warnings: tuple[str, ...] = field(default=())
+    warnings: tuple[str, ...] = ()
+    sources: tuple[SourceReport, ...] = ()
 
 
 def status(configuration: Configuration) -> Status:
@@ -48,6 +52,7 @@ def status(configuration: Configuration) -> Status:
     undone = None
     with open_existing(home, configuration.settings.store) as store:
         newest = generations.newest(store) if store is not None else generations.Newest()
+        reports = source_reports(store, newest.manifest) if store is not None else []
         number = state.undoing()
         if store is not None and number is not None:
             undone = generations.load(store, number).manifest
@@ -56,13 +61,14 @@ def status(configuration: Configuration) -> Status:
             absorbed = unrecorded(configuration, store, absorbed, snapshot.observation)
     warnings = [error.one_line() for error in newest.passed_over]
     warnings += [f"{entry.subject} is not kept: {entry.reason}" for entry in snapshot.unkept]
+    warnings += [f"{source.path}: {text}" for source in reports for text in source.troubles]
     baseline = state.baseline() if state.started else snapshot.observation
     target = absorbed if undone is None else revert(undone, absorbed, baseline)
     set_aside, left = _left(configuration, target, baseline, snapshot.observation)
     reasons = {}
-    report = state.last_report()
-    if report is not None:
-        reasons = {entry.subject: entry.reason for entry in report.pending}
+    last = state.last_report()
+    if last is not None:
+        reasons = {entry.subject: entry.reason for entry in last.pending}
     reasons.update((entry.subject, entry.reason) for entry in set_aside)
     pending = {
         subject: reasons.get(subject, "not restored on this machine yet") for subject in left
@@ -80,6 +86,7 @@ def status(configuration: Configuration) -> Status:
         pending=tuple(Pending(subject, reason) for subject, reason in sorted(pending.items())),
         unrecorded=tuple(differences(newest.manifest, absorbed)),
         warnings=tuple(warnings),
+        sources=tuple(reports),
     )
 
 
@@ -94,15 +101,86 @@ def _left(
     return adapted.set_aside, [subject_of(step) for step in steps]
 
 
-def load(configuration: Configuration, number: int | None) -> Generation | None:
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A generation, and what is to be said of its sources."""
+
+    generation: Generation | None
+    sources: tuple[SourceReport, ...] = ()
+
+
+def show(configuration: Configuration, number: int | None) -> Shown:
     """A generation by number, or the newest; None where nothing was ever recorded."""
     home = find_home(configuration.settings.home)
     with open_existing(home, configuration.settings.store) as store:
         if store is None:
-            return None
+            return Shown(None)
         if number is None:
-            return generations.newest(store).generation
-        return generations.load(store, number)
+            found = generations.newest(store).generation
+        else:
+            found = generations.load(store, number)
+        reports = source_reports(store, found.manifest) if found is not None else []
+    return Shown(found, tuple(reports))
+
+
+def source_reports(store: Directory, manifest: Manifest) -> list[SourceReport]:
+    """The kept sources of a manifest, with their keys and what is wrong with them."""
+    today, soon = review_days()
+    found = {}
+    for path, wish in manifest.files.items():
+        if isinstance(wish, KeptFile) and wish.kind is FileKind.SOURCE:
+            with contextlib.suppress(AptkeepError):  # a damaged copy is `verify`'s to say
+                found[path] = wish, sources.entries(path, kept.get(store, path, wish))
+    return report(found, manifest.files, today, soon)
+
+
+def review_days() -> tuple[str, str]:
+    """Today, and the day up to which an expiry is worth a warning."""
+    now = time.time()
+    return log.timestamp(now)[:10], log.timestamp(now + SOON * 86400)[:10]
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What `aptkeep verify` found."""
+
+    generations: int
+    files: int
+    troubles: tuple[str, ...]
+    """What isn't as it was recorded; empty where every byte is."""
+    sources: tuple[SourceReport, ...] = ()
+
+
+def verify(configuration: Configuration) -> Verified:
+    """Every generation against the schema and its checksum, every kept file against its hash."""
+    from aptkeep.store.format.validate import validate  # noqa: PLC0415 - jsonschema is slow
+
+    home = find_home(configuration.settings.home)
+    troubles: dict[str, None] = {}
+    checked: set[tuple[str, str]] = set()
+    newest = None
+    reports: list[SourceReport] = []
+    with open_existing(home, configuration.settings.store) as store:
+        numbers = generations.numbers(store) if store is not None else []
+        for number in numbers:
+            assert store is not None  # noqa: S101 - or there were no numbers
+            try:
+                newest = generations.load(store, number)
+                validate(generations.read(store, number), generations.file_name(number))
+            except AptkeepError as error:
+                troubles[error.brief] = None
+                continue
+            for path, wish in newest.manifest.files.items():
+                if not isinstance(wish, KeptFile) or kept.location(path, wish) in checked:
+                    continue
+                checked.add(kept.location(path, wish))
+                try:
+                    kept.get(store, path, wish)
+                except AptkeepError as error:
+                    troubles[error.brief] = None
+        if store is not None and newest is not None:
+            reports = source_reports(store, newest.manifest)
+    return Verified(len(numbers), len(checked), tuple(troubles), tuple(reports))
 
 
 @dataclass(frozen=True, slots=True)

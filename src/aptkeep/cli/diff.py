@@ -6,7 +6,7 @@ import click
 
 from aptkeep.cli import context, output
 from aptkeep.model import Manifest
-from aptkeep.review import load
+from aptkeep.review import history, show
 
 
 @click.command("diff")
@@ -26,10 +26,11 @@ def command(
     Without B, from A to the newest; without A, what the newest changed.
     """
     configuration = context.configuration(options)
-    after = load(configuration, new)
+    after = show(configuration, new).generation
     if old is None and after is not None:
-        old = after.number - 1
-    before = load(configuration, old) if old else None
+        numbers = [entry.number for entry in history(configuration)]
+        old = max((number for number in numbers if number < after.number), default=None)
+    before = show(configuration, old).generation if old else None
     output.difference(
         before.manifest if before else Manifest(),
         after.manifest if after else Manifest(),

@@ -23,6 +23,7 @@ COMMANDS = {
     "show": "Show a generation.",
     "diff": "Show what two generations wish differently.",
     "rollback": "Go back to an older generation.",
+    "verify": "Check every byte in the store against what was recorded.",
     "forget": "No longer want a package or a source.",
 }
 

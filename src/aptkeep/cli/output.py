@@ -31,8 +31,9 @@ if TYPE_CHECKING:
     from aptkeep.compare import Difference, Wish
     from aptkeep.errors import AptkeepError
     from aptkeep.model import Generation, Manifest, Pending
+    from aptkeep.repositories import SourceReport
     from aptkeep.restore import Outcome
-    from aptkeep.review import HistoryEntry, Status
+    from aptkeep.review import HistoryEntry, Shown, Status, Verified
 
 JSON_VERSION = 1
 """Of everything that `--json` prints; it changes when a reader would have to."""
@@ -218,6 +219,7 @@ def status(result: Status, *, json_wanted: bool) -> None:
             pending=_pending_json(result.pending),
             unrecorded=[_difference_json(entry) for entry in result.unrecorded],
             warnings=list(result.warnings),
+            sources=[_source_json(source) for source in result.sources],
         )
         return
     line(f"home        {result.home}")
@@ -273,23 +275,89 @@ def history(entries: list[HistoryEntry], *, json_wanted: bool) -> None:
         line(f"{entry.number:>5}  {occasion.at}  {asked or occasion.door}")
 
 
-def generation(shown: Generation | None, *, json_wanted: bool) -> None:
+def shown(result: Shown, *, json_wanted: bool) -> None:
     """Print a generation."""
+    generation = result.generation
     if json_wanted:
         # Imported here: only this needs the disk format.
         from aptkeep.store.format.codec import to_document  # noqa: PLC0415
 
-        as_json(manifest=to_document(shown) if shown else None)
+        as_json(
+            manifest=to_document(generation) if generation else None,
+            sources=[_source_json(source) for source in result.sources],
+        )
         return
-    if shown is None:
+    if generation is None:
         line("Nothing was recorded yet.")
         return
-    line(f"generation  {_generation_line(shown)}")
-    line(f"recorded    {shown.occasion.door} on {shown.platform.release}")
-    for request in shown.occasion.requests:
+    line(f"generation  {_generation_line(generation)}")
+    line(f"recorded    {generation.occasion.door} on {generation.platform.release}")
+    for request in generation.occasion.requests:
         line(f"request     {request.command}" + (f" ({request.user})" if request.user else ""))
-    for wish in wishes(shown.manifest):
-        line(f"{wish.kind:<12}{wish.name}  {wish.text}")
+    for wish in wishes(generation.manifest):
+        line(f"{wish.kind:<14}{wish.name}  {wish.text}")
+    for source in result.sources:
+        _print_source(source)
+
+
+def verified(result: Verified, *, json_wanted: bool) -> None:
+    """Print what `verify` found."""
+    if json_wanted:
+        as_json(
+            generations=result.generations,
+            files=result.files,
+            troubles=list(result.troubles),
+            sources=[_source_json(source) for source in result.sources],
+        )
+        return
+    if not result.troubles:
+        generations, files = (
+            counted(result.generations, "generation"),
+            counted(result.files, "file"),
+        )
+        line(f"{generations} and {files}: every byte is as it was recorded.")
+    for text in result.troubles:
+        warning(text)
+    for source in result.sources:
+        _print_source(source)
+
+
+def _print_source(source: SourceReport) -> None:
+    line(f"from        {source.path}: {', '.join(source.repositories) or 'nothing enabled'}")
+    for keyring in source.keyrings:
+        if not keyring.kept:
+            line(f"  key       {keyring.path}: not kept; it belongs to a package of the image")
+        for key in keyring.keys:
+            until = f", expires {key.expires}" if key.expires else ""
+            line(f"  key       {key.fingerprint} {key.user_id}{until}")
+    line(f"  proven    {source.proven or 'never'}")
+    for text in source.troubles:
+        line(f"  warning   {text}")
+
+
+def _source_json(source: SourceReport) -> dict[str, Any]:
+    return {
+        "path": source.path,
+        "repositories": list(source.repositories),
+        "keyrings": [
+            {
+                "path": keyring.path,
+                "kept": keyring.kept,
+                "keys": [
+                    {
+                        "fingerprint": key.fingerprint,
+                        "user_id": key.user_id,
+                        "expires": key.expires,
+                        "revoked": key.revoked,
+                    }
+                    for key in keyring.keys
+                ],
+            }
+            for keyring in source.keyrings
+        ],
+        "proven": source.proven,
+        "troubles": list(source.troubles),
+    }
 
 
 def difference(old: Manifest, new: Manifest, *, json_wanted: bool) -> None:
@@ -304,10 +372,10 @@ def difference(old: Manifest, new: Manifest, *, json_wanted: bool) -> None:
         line(_difference_text(entry))
 
 
-def _generation_line(shown: Generation | None) -> str:
-    if shown is None:
+def _generation_line(generation: Generation | None) -> str:
+    if generation is None:
         return "none: nothing was recorded yet"
-    return f"{shown.number}, recorded {shown.occasion.at}"
+    return f"{generation.number}, recorded {generation.occasion.at}"
 
 
 def _counted(entries: tuple[Wish, ...]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from aptkeep.cli import context, output
-from aptkeep.review import load
+from aptkeep.review import show
 
 
 @click.command("show")
@@ -19,4 +19,4 @@ def command(
     as_json: bool,
 ) -> None:
     """Show generation N, or the newest."""
-    output.generation(load(context.configuration(options), number), json_wanted=as_json)
+    output.shown(show(context.configuration(options), number), json_wanted=as_json)

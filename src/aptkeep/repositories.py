@@ -1,0 +1,144 @@
+"""What is to be said of the kept sources: keys, when they were proven, what is wrong. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from aptkeep.model import KEYRINGS, KeptFile
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from aptkeep.machine.sources import Entry
+    from aptkeep.model import FileGone, PublicKey
+
+SOON = 30
+"""Days before a key expires that people are told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keyring:
+    """A keyring that a source names, and the keys in it."""
+
+    path: str
+    keys: tuple[PublicKey, ...]
+    kept: bool
+    """Whether a copy is in the store; else a package brings it, or it's not there at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceReport:
+    """One kept source."""
+
+    path: str
+    repositories: tuple[str, ...]
+    """`URI SUITE` of each enabled entry."""
+    keyrings: tuple[Keyring, ...]
+    proven: str | None
+    """The day on which its signatures were last verified with its keys; None: never."""
+    troubles: tuple[str, ...]
+
+
+def report(
+    sources: Mapping[str, tuple[KeptFile, list[Entry]]],
+    files: Mapping[str, KeptFile | FileGone],
+    day: str,
+    soon: str,
+) -> list[SourceReport]:
+    """A report of each source: the kept file and its entries by path.
+
+    `day` is today, `soon` the day up to which an expiry is worth a warning (ISO 8601).
+    """
+    reports = []
+    for path, (kept, entries) in sorted(sources.items()):
+        enabled = [entry for entry in entries if entry.enabled]
+        keyrings = tuple(
+            _keyring(keyring, files)
+            for keyring in dict.fromkeys(k for entry in entries for k in entry.keyrings)
+        )
+        troubles = [text for keyring in keyrings for text in _troubles(keyring, day, soon)]
+        if kept.proven is None and enabled:
+            troubles.append(_unproven(enabled))
+        repositories = tuple(
+            f"{uri} {suite}" for entry in enabled for uri in entry.uris for suite in entry.suites
+        )
+        reports.append(SourceReport(path, repositories, keyrings, kept.proven, tuple(troubles)))
+    return reports
+
+
+def _keyring(path: str, files: Mapping[str, KeptFile | FileGone]) -> Keyring:
+    found = files.get(path)
+    if isinstance(found, KeptFile) and found.kind in KEYRINGS:
+        return Keyring(path, found.keys, kept=True)
+    return Keyring(path, (), kept=False)
+
+
+def _troubles(keyring: Keyring, day: str, soon: str) -> list[str]:
+    texts = []
+    usable = [key for key in keyring.keys if not key.revoked and not _expired(key, day)]
+    for key in keyring.keys:
+        if key.revoked:
+            texts.append(f"{named(key)} was revoked by its owner{_instead(keyring, usable)}")
+        elif _expired(key, day):
+            texts.append(f"{named(key)} expired on {key.expires}{_instead(keyring, usable)}")
+        elif key.expires is not None and key.expires <= soon and len(usable) == 1:
+            texts.append(f"{named(key)} expires on {key.expires}{_instead(keyring, [])}")
+    return texts
+
+
+def _instead(keyring: Keyring, usable: list[PublicKey]) -> str:
+    if usable:
+        return "; the keyring holds another that is good"
+    return f"; get the new one from the vendor and put it into {keyring.path}"
+
+
+def _unproven(entries: list[Entry]) -> str:
+    if all(entry.trusted for entry in entries):
+        return "it says trusted=yes, so nobody checks its signatures"
+    return "its signatures were not verified yet; 'apt-get update' does that"
+
+
+def _expired(key: PublicKey, day: str) -> bool:
+    return key.expires is not None and key.expires < day
+
+
+def named(key: PublicKey) -> str:
+    """A key as people are told of it."""
+    return f"the key {key.fingerprint} of {key.user_id or 'nobody named'}"
+
+
+def diagnose(reason: str, keyrings: Iterable[Keyring], day: str) -> str | None:
+    """What a person needs to know where apt could not verify a repository; None: apt's own words.
+
+    `reason` is what apt said: gpgv's status words (Debian 12) or sqv's sentences (13 and newer).
+    """
+    if not any(word in reason for word in _SIGNATURE_WORDS):
+        return None
+    keyrings = list(keyrings)
+    expired = [(ring, key) for ring in keyrings for key in ring.keys if _expired(key, day)]
+    if expired and "NO_PUBKEY" not in reason and "Missing key" not in reason:
+        ring, key = expired[0]
+        return f"{named(key)} expired on {key.expires}{_instead(ring, [])}"
+    if not keyrings:
+        return None
+    ring = keyrings[0]
+    if not ring.keys and not ring.kept:
+        return f"its key {ring.path} is not there; get it from the vendor and put it there"
+    held = ", ".join(named(key) for key in ring.keys) or "no key that can be read"
+    return f"it is not signed by what {ring.path} holds: {held}{_instead(ring, [])}"
+
+
+_SIGNATURE_WORDS = (
+    "NO_PUBKEY",
+    "EXPKEYSIG",
+    "REVKEYSIG",
+    "KEYEXPIRED",
+    "BADSIG",
+    "Missing key",
+    "sqv returned",
+    "Failed to parse keyring",
+    "is not signed",
+    "couldn't be verified",
+    "Verifying signature",
+)
