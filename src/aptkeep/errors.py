@@ -32,8 +32,8 @@ class AptkeepError(Exception):
 
     def one_line(self) -> str:
         """Everything there is to say, on one line, as a hook or a log needs it."""
-        parts = [self.brief, self.details, self.resolution]
-        return " ".join(part if part.endswith(".") else f"{part}." for part in parts if part)
+        parts = (self.brief, self.details, self.resolution)
+        return "; ".join(part.rstrip(".") for part in parts if part)
 
 
 class UsageError(AptkeepError):

@@ -30,7 +30,7 @@ from aptkeep.store.home import find as find_home
 from aptkeep.store.tree import Directory, open_existing, open_store
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection
 
     from aptkeep.errors import CorruptError
     from aptkeep.machine.apt.config import Configuration
@@ -90,7 +90,12 @@ def record(
     if thorough or touched is not None or last.observation != now.observation:
         asked = history.requests_since(configuration.paths.history_log, last.history) or requests
         occasion = Occasion(log.timestamp(), door, asked)
-        recorded, anchor = _into_store(configuration, state, last, snapshot, occasion)
+        changed = {
+            path
+            for path, found in snapshot.observation.files.items()
+            if thorough or found != last.observation.files.get(path)
+        }
+        recorded, anchor = _into_store(configuration, state, last, snapshot, occasion, changed)
         now = replace(now, anchor=anchor)
     state.save_observation(now)
     if touched is not None:
@@ -108,12 +113,13 @@ def unrecorded(
     return _absorb(configuration, state, state.last_observation(), store, manifest, now)
 
 
-def _into_store(
+def _into_store(  # noqa: PLR0917 - each is a different thing
     configuration: Configuration,
     state: State,
     last: Observed,
     snapshot: observe.Snapshot,
     occasion: Occasion,
+    changed: Collection[str],
 ) -> tuple[Recorded, Anchor | None]:
     home, relative = find_home(configuration.settings.home), configuration.settings.store
     now = snapshot.observation
@@ -127,8 +133,8 @@ def _into_store(
         absorbed = _examined(newest.manifest, absorbed, snapshot)
         absorbed = _proven(configuration, absorbed, snapshot)
         generation = None
+        _keep_files(store, absorbed, snapshot, changed)
         if absorbed != newest.manifest:
-            _keep_files(store, newest.manifest, absorbed, snapshot.contents)
             generation = generations.write(store, occasion, now.platform, absorbed)
             log.append(store, describe(generation))
         return Recorded(generation, passed_over=newest.passed_over), _anchor(store)
@@ -173,13 +179,13 @@ def _anchor(store: Directory) -> Anchor | None:
 
 
 def _keep_files(
-    store: Directory, old: Manifest, new: Manifest, contents: Mapping[str, bytes]
+    store: Directory, manifest: Manifest, snapshot: observe.Snapshot, changed: Collection[str]
 ) -> None:
-    for path, wish in new.files.items():
-        found = old.files.get(path)
-        there = found.sha256 if isinstance(found, KeptFile) else None
-        if isinstance(wish, KeptFile) and wish.sha256 != there:
-            kept.put(store, path, wish, contents[wish.sha256])
+    """Keep the content of `changed` files that are wanted so; a damaged copy is mended by it."""
+    for path in changed:
+        wish, found = manifest.files.get(path), snapshot.observation.files[path]
+        if isinstance(wish, KeptFile) and wish.sha256 == found.sha256:
+            kept.put(store, path, wish, snapshot.contents[wish.sha256])
 
 
 def _examined(old: Manifest, new: Manifest, snapshot: observe.Snapshot) -> Manifest:

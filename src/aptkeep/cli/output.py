@@ -326,7 +326,7 @@ def _print_source(source: SourceReport) -> None:
     line(f"from        {source.path}: {', '.join(source.repositories) or 'nothing enabled'}")
     for keyring in source.keyrings:
         if not keyring.kept:
-            line(f"  key       {keyring.path}: not kept; it belongs to a package of the image")
+            line(f"  key       {keyring.path}: not in the store: a package brings it, or nobody")
         for key in keyring.keys:
             until = f", expires {key.expires}" if key.expires else ""
             line(f"  key       {key.fingerprint} {key.user_id}{until}")

@@ -125,10 +125,18 @@ class Dpkg:
 
     @contextlib.contextmanager
     def _frontend_lock(self) -> Iterator[None]:
-        path = os.path.join(self.directory, "lock-frontend")
+        deadline = time.monotonic() + self.lock_timeout
+        with self._locked("lock-frontend", deadline):
+            # dpkg's own lock it takes itself; one that outlived its frontend may still hold it.
+            with self._locked("lock", deadline):
+                pass
+            yield
+
+    @contextlib.contextmanager
+    def _locked(self, name: str, deadline: float) -> Iterator[None]:
+        path = os.path.join(self.directory, name)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
         try:
-            deadline = time.monotonic() + self.lock_timeout
             while True:
                 try:
                     fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -140,6 +148,11 @@ class Dpkg:
             yield
         finally:
             os.close(descriptor)
+
+    def wait_until_free(self) -> None:
+        """Wait for another apt or dpkg to end; LockedError where it doesn't in time."""
+        with self._frontend_lock():
+            pass
 
 
 _SAVED = "available"

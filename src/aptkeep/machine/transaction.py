@@ -70,6 +70,7 @@ class Transaction:
 
     def finish_interrupted(self) -> None:
         """Finish what a dpkg that was killed left half done, or apt refuses to do anything."""
+        self.dpkg.wait_until_free()
         self.dpkg.recover_available()
         journal_left = interrupted(self.configuration.paths.dpkg_directory)
         if journal_left or _unfinished(self.packages()):
