@@ -80,7 +80,8 @@ def _adapt_package(
 ) -> PackageWish | None:
     wanted = wish.selection is None or wish.selection.keeps
     of_image = wish.image_version is not None
-    if wanted and of_image and image is None:
+    gone = image is None or image.version is None
+    if wanted and of_image and gone and not wish.absent:
         return None  # the image dropped a package that nobody but the image asked for
     if wish.release != here:
         if wish.auto and not of_image:

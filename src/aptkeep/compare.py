@@ -46,17 +46,28 @@ def wishes(manifest: Manifest) -> Iterator[Wish]:
 
 def differences(old: Manifest, new: Manifest) -> list[Difference]:
     """What changed from `old` to `new`."""
-    before = {(wish.kind, wish.name): wish.text for wish in wishes(old)}
-    after = {(wish.kind, wish.name): wish.text for wish in wishes(new)}
-    return [
-        Difference(kind, name, before.get((kind, name)), after.get((kind, name)))
-        for kind, name in sorted(before.keys() | after.keys())
-        if before.get((kind, name)) != after.get((kind, name))
-    ]
+    before = {_subject(wish): wish for wish in wishes(old)}
+    after = {_subject(wish): wish for wish in wishes(new)}
+    found = []
+    for subject in sorted(before.keys() | after.keys()):
+        was, now = before.get(subject), after.get(subject)
+        if was != now:
+            kind = now.kind if now is not None else subject[0]
+            kind = was.kind if was is not None and kind == "file" else kind
+            texts = (wish.text if wish is not None else None for wish in (was, now))
+            found.append(Difference(kind, subject[1], *texts))
+    return found
+
+
+def _subject(wish: Wish) -> tuple[str, str]:
+    """What makes two wishes be about the same thing: a file may change its kind, or go."""
+    return wish.kind if wish.kind in ("package", "architecture") else "file", wish.name
 
 
 def _package(wish: PackageWish) -> str:
     words: list[Any] = []
+    if wish.absent:
+        return "hold, not installed"
     if wish.selection is not None:
         words.append(wish.selection.value)
     if wish.version is not None:

@@ -80,6 +80,8 @@ def read_path(path: str, limit: int) -> tuple[bytes, int]:
 def read_beneath(base: str, relative: str, limit: int) -> tuple[bytes, int]:
     """Content and permission bits of a file below `base`, with no link followed on the way."""
     *parents, name = relative.split("/")
+    if not {"", ".", ".."}.isdisjoint((*parents, name)):
+        raise NotRegularError("its path leads elsewhere")
     with contextlib.ExitStack() as opened:
         parent = opened.enter_context(directory(base))
         for part in parents:

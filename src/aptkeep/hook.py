@@ -121,6 +121,7 @@ def _record(
             "'aptkeep record' keeps it when that is mended."
         )
     else:
+        lines.extend(recorded.said)
         lines.extend(f"{entry.subject} is not kept: {entry.reason}" for entry in recorded.unkept)
         lines.extend(error.one_line() for error in recorded.passed_over)
     if lines:

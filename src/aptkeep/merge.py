@@ -101,14 +101,13 @@ def _package_wish(
     if image is None or (elsewhere and now.selection.keeps):
         # A wish from an image without the package stays one: the next may lack it again.
         return _own_wish(wish, was, now, release)
-    if not now.selection.keeps:
-        gone = PackageWish(now.selection, image_version=image.version, release=release)
-        return None if now == shipped else gone
+    if now.version is None:
+        return None if now == shipped else _not_there(now, image.version, release)
     wish = wish or PackageWish()
 
     def merged(facet: str) -> Any:  # noqa: ANN401 - one rule for three types
         value = getattr(now, facet)
-        if was.selection.keeps and getattr(was, facet) == value:
+        if was.version is not None and getattr(was, facet) == value:
             return getattr(wish, facet)
         return None if value == getattr(shipped, facet) else value
 
@@ -121,11 +120,17 @@ def _package_wish(
     return PackageWish(selection, version, auto, image.version, release)
 
 
+def _not_there(now: _Facets, image_version: str | None, release: str) -> PackageWish:
+    """For a package that isn't there: removed, held off, or only selected to be installed."""
+    held_off = now.selection is Selection.HOLD
+    return PackageWish(now.selection, image_version=image_version, release=release, absent=held_off)
+
+
 def _is_own(wish: PackageWish | None) -> bool:
     """Whether it's a wish to have a package, recorded where the image didn't have it."""
     if wish is None or wish.selection is None:
         return False
-    return wish.selection.keeps and wish.image_version is None
+    return wish.selection.keeps and wish.image_version is None and not wish.absent
 
 
 def _own_wish(
@@ -135,6 +140,8 @@ def _own_wish(
     only_version = was.selection == now.selection and was.auto == now.auto
     if not now.selection.keeps or (wish is None and only_version):
         return None  # a new version of what nobody asked to keep is no wish for it
+    if now.version is None:
+        return _not_there(now, None, release)
     return PackageWish(now.selection, now.version, now.auto, release=release)
 
 
@@ -150,7 +157,7 @@ class _Facets:
 def _facets(package: Package | None) -> _Facets:
     if package is None or not package.selection.keeps:
         return _Facets(package.selection if package else Selection.PURGE, None, None)
-    # A hold on a package that isn't there says nothing of how it was installed.
+    # apt-mark(8) holds packages that aren't there, too: nobody said how they're to be marked.
     auto = package.auto if package.present else None
     return _Facets(package.selection, package.version, auto)
 

@@ -86,6 +86,8 @@ class PackageWish:
     """The version that the image had when the wish was recorded; None if it had none."""
     release: str = ""
     """The release (`debian trixie`) on which the wish was recorded."""
+    absent: bool = False
+    """With HOLD: on hold so that it's never installed, and removed where an image brings it."""
 
 
 @dataclass(frozen=True, slots=True)

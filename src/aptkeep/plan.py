@@ -177,6 +177,9 @@ def plan(
         if wish.selection is not None and not wish.selection.keeps:
             removes += _remove(name, wish, package)
             continue
+        if wish.absent:
+            removes += _hold_off(name, package)
+            continue
         choice = chooser.choose(name, wish, package)
         if isinstance(choice, Install):
             installs.append(choice)
@@ -196,6 +199,8 @@ def plan(
         elif not wanted and name in observation.architectures:
             leaving.append(RemoveArchitecture(name))
     files = _file_steps(manifest, observation)
+    holds += [step for step in removes if isinstance(step, Hold)]
+    removes = [step for step in removes if isinstance(step, Remove)]
     steps = (*adding, *files, *removes, *installs, *leaving, *holds, *marks)
     return Plan(steps, tuple(pending))
 
@@ -216,10 +221,19 @@ def _file_steps(manifest: Manifest, observation: Observation) -> list[Step]:
 
 
 def _remove(name: str, wish: PackageWish, package: Package | None) -> list[Step]:
+    """Remove it, or where it was only on hold without being there, take the hold off."""
     purge = wish.selection is Selection.PURGE
-    if package is None or package.status == "not-installed":
+    if package is None:
         return []
+    if package.status == "not-installed":
+        return [Hold(name, held=False)] if package.selection is Selection.HOLD else []
     return [Remove(name, purge)] if package.present or purge else []
+
+
+def _hold_off(name: str, package: Package | None) -> list[Step]:
+    steps: list[Step] = [Remove(name, purge=False)] if package and package.present else []
+    held = package is not None and not package.present and package.selection is Selection.HOLD
+    return steps if held else [*steps, Hold(name, held=True)]
 
 
 def _hold(
@@ -227,15 +241,10 @@ def _hold(
 ) -> list[Step]:
     held = package is not None and package.selection is Selection.HOLD
     wanted = held if wish.selection is None else wish.selection is Selection.HOLD
-    if not (here or holds_absent(wish)):
+    if not here:
         return []
     # Selecting a package for installation takes its hold away.
     return [Hold(name, wanted)] if wanted != held or (wanted and changes) else []
-
-
-def holds_absent(wish: PackageWish) -> bool:
-    """Whether a wish is a hold on a package that wasn't installed, so that it never is."""
-    return wish.selection is Selection.HOLD and wish.version is None and wish.auto is None
 
 
 def _mark(name: str, wish: PackageWish, package: Package | None) -> list[Step]:
@@ -257,8 +266,8 @@ class _Chooser:
     ) -> Install | Pending | None:
         if package is not None and package.version is not None:
             return self._other_version(name, wish, package, package.version)
-        if wish.selection is None or holds_absent(wish):
-            return None  # a wish about a package that is here, or a hold on one that isn't
+        if wish.selection is None:
+            return None  # a wish about a package that is here
         if self.offered is None:
             return Install(name, wish.version)
         versions = self.offered.get(name, ())
@@ -282,9 +291,9 @@ class _Chooser:
         if back and (self.policy.latest or not deliberate):
             return None
         versions = (wanted,) if self.offered is None else self.offered.get(name, ())
-        if not back:
-            versions = tuple(v for v in versions if self.newer(v, installed))
-        if not versions or (back and wanted not in versions):
+        if wanted in versions and not self.policy.latest:
+            return Install(name, wanted, installed=installed)
+        if back or not versions or not self.newer(versions[0], installed):
             return Pending(name, f"version {wanted} is not offered any more")
         return self._best(name, wanted, versions, installed)
 

@@ -46,6 +46,8 @@ class Recorded:
     """Files that can't be kept and that nobody was told about yet."""
     passed_over: tuple[CorruptError, ...] = ()
     """Damaged generations that were newer than the one that counts."""
+    said: tuple[str, ...] = ()
+    """What is to be told of relocated keys."""
 
 
 def take_baseline(configuration: Configuration) -> None:
@@ -80,12 +82,17 @@ def record(
     state = State(configuration.paths.state)
     last = state.last_observation()
     home = _home_or_none(configuration)
+    said: list[str] = []
+    if configuration.settings.rewrite_sources and home is not None:
+        said += _guard_copies(configuration, home)
     snapshot = observe.observe(configuration, home=home, known=last.observation)
+    if configuration.settings.rewrite_sources and home is not None:
+        snapshot = _relocated(configuration, state, home, snapshot)
     position = history.position(configuration.paths.history_log)
     now = Observed(snapshot.observation, position, snapshot.unkept, last.anchor)
     touched = state.restoring()
     if now == last and touched is None and not thorough:
-        return Recorded()
+        return Recorded(said=tuple(said))
     recorded = Recorded()
     if thorough or touched is not None or last.observation != now.observation:
         asked = history.requests_since(configuration.paths.history_log, last.history) or requests
@@ -102,7 +109,37 @@ def record(
         state.end_restore()
     told = {entry.subject for entry in last.unkept}
     unkept = tuple(entry for entry in now.unkept if entry.subject not in told)
-    return replace(recorded, unkept=unkept)
+    return replace(recorded, unkept=unkept, said=tuple(said))
+
+
+def _guard_copies(configuration: Configuration, home: str) -> list[str]:
+    """Before apt uses the copies of keys in the home: they are what was recorded."""
+    from aptkeep.relocate import altered_copies  # noqa: PLC0415 - only where it's configured
+
+    with open_existing(home, configuration.settings.store) as store:
+        if store is None:
+            return []
+        return altered_copies(store, home, generations.newest(store).manifest)
+
+
+def _relocated(
+    configuration: Configuration, state: State, home: str, snapshot: observe.Snapshot
+) -> observe.Snapshot:
+    """The root, observed again after new sources were rewritten to name copies in the home."""
+    from aptkeep import relocate  # noqa: PLC0415 - only where it's configured
+
+    todo = relocate.to_relocate(snapshot, state.baseline())
+    if not todo:
+        return snapshot
+    with open_store(home, configuration.settings.store, create=True) as store:
+        closed = relocate.unreadable_for_apt(store.path)
+        if closed is not None:
+            # Kept as with "copy". Said once, like what can't be kept.
+            reason = "apt can't look into it, so its sources go on naming the keys where they were"
+            return replace(snapshot, unkept=(*snapshot.unkept, Pending(closed, reason)))
+        store.lock(configuration.settings.lock_timeout)
+        relocate.relocate(store, snapshot, todo)
+    return observe.observe(configuration, home=home, known=snapshot.observation)
 
 
 def unrecorded(

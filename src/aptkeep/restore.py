@@ -91,11 +91,12 @@ def restore(configuration: Configuration, reporter: Reporter, options: Options) 
     """
     state = State(configuration.paths.state)
     unfinished = state.restoring() or Touched()
-    notes = []
+    notes: list[str] = []
     if not state.started:
         take_baseline(configuration)
     else:
         recorded = record(configuration, "aptkeep start", thorough=True)
+        notes += recorded.said
         notes += [f"{entry.subject} is not kept: {entry.reason}" for entry in recorded.unkept]
     home = find_home(configuration.settings.home)
     with open_existing(home, configuration.settings.store) as store:

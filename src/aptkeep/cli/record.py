@@ -35,6 +35,8 @@ def command(*, options: tuple[str, ...], as_json: bool) -> None:
         output.line(
             f"aptkeep: recorded generation {number}." if number else "aptkeep: nothing new."
         )
+    for text in recorded.said:
+        output.warning(text)
     for entry in recorded.unkept:
         output.warning(f"{entry.subject} is not kept: {entry.reason}")
     for error in recorded.passed_over:

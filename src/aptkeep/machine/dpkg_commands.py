@@ -72,7 +72,9 @@ class Dpkg:
         for name, held in holds.items():
             package = known.get(name)
             architecture = package.architecture if package else name.partition(":")[2] or native
-            selections[spelled(name, architecture)] = Selection.HOLD if held else Selection.INSTALL
+            there = package is not None and package.present
+            off = Selection.INSTALL if there else Selection.DEINSTALL  # as apt-mark(8) does
+            selections[spelled(name, architecture)] = Selection.HOLD if held else off
             if package is None:
                 paragraphs += (
                     f"Package: {name.partition(':')[0]}\nVersion: 0\n"

@@ -102,6 +102,11 @@ class Directory:
         with _writing(os.path.join(self.path, name)):
             files.write_atomically(self._descriptor, name, content, mode)
 
+    def rename(self, name: str, new: str) -> None:
+        """Rename a file within the directory."""
+        with _writing(os.path.join(self.path, name)):
+            os.rename(name, new, src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor)
+
     def append(self, name: str, text: str, limit: int) -> None:
         """Append to a file of root's, which is made where there is none.
 

@@ -110,6 +110,7 @@ def to_document(generation: Generation) -> dict[str, Any]:
                 auto=wish.auto,
                 image_version=wish.image_version,
                 release=_unless(wish.release, release),
+                absent=wish.absent or None,
             )
             for name, wish in manifest.packages.items()
         },
@@ -186,13 +187,14 @@ def _decode_occasion(recorded: dict[str, Any]) -> Occasion:
 
 
 def _decode_wish(wish: dict[str, Any], release: str) -> PackageWish:
-    _members(wish, "", "selection version auto image_version release")
+    _members(wish, "", "selection version auto image_version release absent")
     return PackageWish(
         selection=Selection(wish["selection"]) if "selection" in wish else None,
         version=_matching(wish["version"], _VERSION) if "version" in wish else None,
         auto=_typed(wish["auto"], bool) if "auto" in wish else None,
         image_version=_typed(wish["image_version"], str) if "image_version" in wish else None,
         release=_typed(wish.get("release", release), str),
+        absent=_typed(wish.get("absent", False), bool),
     )
 
 
