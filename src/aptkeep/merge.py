@@ -97,9 +97,9 @@ def _package_wish(
     if was == now:
         return wish
     shipped = _facets(image)
-    elsewhere = _is_own(wish) and image is not None and image.present
-    if image is None or (elsewhere and now.selection.keeps):
-        # A wish from an image without the package stays one: the next may lack it again.
+    # A wish from an image without the package stays one: the next may lack it again.
+    own = shipped.version is None or _is_own(wish)
+    if image is None or (own and now.version is not None):
         return _own_wish(wish, was, now, release)
     if now.version is None:
         return None if now == shipped else _not_there(now, image.version, release)

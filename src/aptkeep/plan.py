@@ -178,7 +178,7 @@ def plan(
             removes += _remove(name, wish, package)
             continue
         if wish.absent:
-            removes += _hold_off(name, package)
+            removes += _hold_off(name, wish, package)
             continue
         choice = chooser.choose(name, wish, package)
         if isinstance(choice, Install):
@@ -225,15 +225,19 @@ def _remove(name: str, wish: PackageWish, package: Package | None) -> list[Step]
     purge = wish.selection is Selection.PURGE
     if package is None:
         return []
-    if package.status == "not-installed":
-        return [Hold(name, held=False)] if package.selection is Selection.HOLD else []
-    return [Remove(name, purge)] if package.present or purge else []
+    left = package.status != "not-installed"
+    if package.present or (purge and left):
+        return [Remove(name, purge)]
+    return [Hold(name, held=False)] if package.selection is Selection.HOLD else []
 
 
-def _hold_off(name: str, package: Package | None) -> list[Step]:
-    steps: list[Step] = [Remove(name, purge=False)] if package and package.present else []
-    held = package is not None and not package.present and package.selection is Selection.HOLD
-    return steps if held else [*steps, Hold(name, held=True)]
+def _hold_off(name: str, wish: PackageWish, package: Package | None) -> list[Step]:
+    """Keep it from being installed; removed it was only where the image had brought it before."""
+    present = package is not None and package.present
+    removed = present and wish.image_version is not None
+    steps: list[Step] = [Remove(name, purge=False)] if removed else []
+    held = package is not None and package.selection is Selection.HOLD
+    return steps if held and not removed else [*steps, Hold(name, held=True)]
 
 
 def _hold(

@@ -31,6 +31,8 @@ _WEB_PAGE = re.compile(rb"\s*<(?:!doctype|html|head|\?xml)", re.IGNORECASE)
 
 def unusable(content: bytes) -> str | None:
     """Why `content` can't be kept as a public keyring, or None if it can."""
+    if not content.strip():
+        return "it is empty"
     if _WEB_PAGE.match(content):
         return "it is a web page, not a key: the download failed; fetch the key again"
     if content[8:12] == _GPG_KEYBOX:
@@ -41,9 +43,7 @@ def unusable(content: bytes) -> str | None:
         return f"it is no OpenPGP key: {error}"
     if found.intersection(_PRIVATE):
         return "it holds a secret key, which never leaves its owner"
-    if _PUBLIC_KEY in found:
-        return None
-    return "it is no OpenPGP key" if content.strip() else "it is empty"
+    return None if _PUBLIC_KEY in found else "it is no OpenPGP key"
 
 
 def binary(content: bytes) -> bytes:

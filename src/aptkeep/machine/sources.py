@@ -47,7 +47,9 @@ class Entry:
     @property
     def keyrings(self) -> tuple[str, ...]:
         """The keyring files that it names."""
-        paths = (os.path.normpath(word) for word in self.signed_by if word.startswith("/"))
+        words = (word for word in self.signed_by if word.startswith("/"))
+        # POSIX lets normpath leave two slashes at the beginning.
+        paths = ("/" + os.path.normpath(word).lstrip("/") for word in words)
         return tuple(path for path in paths if path.isprintable())
 
 
