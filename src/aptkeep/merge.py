@@ -121,7 +121,7 @@ def _package_wish(
 
 
 def _not_there(now: _Facets, image_version: str | None, release: str) -> PackageWish:
-    """For a package that isn't there: removed, held off, or only selected to be installed."""
+    """For a package that isn't there: removed, or held off."""
     held_off = now.selection is Selection.HOLD
     return PackageWish(now.selection, image_version=image_version, release=release, absent=held_off)
 
@@ -157,6 +157,10 @@ class _Facets:
 def _facets(package: Package | None) -> _Facets:
     if package is None or not package.selection.keeps:
         return _Facets(package.selection if package else Selection.PURGE, None, None)
+    if package.selection is Selection.INSTALL and not package.present:
+        # An installation that failed before anything was there: nobody has had it.
+        left = package.status != "not-installed"
+        return _Facets(Selection.DEINSTALL if left else Selection.PURGE, None, None)
     # apt-mark(8) holds packages that aren't there, too: nobody said how they're to be marked.
     auto = package.auto if package.present else None
     return _Facets(package.selection, package.version, auto)

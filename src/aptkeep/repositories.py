@@ -36,8 +36,11 @@ class SourceReport:
     """`URI SUITE` of each enabled entry."""
     keyrings: tuple[Keyring, ...]
     proven: str | None
-    """The day on which its signatures were last verified with its keys; None: never."""
+    """The day on which its signatures were first verified with its keys; None: never."""
+    unproven: str
+    """Why they weren't; empty where they were, or where nothing is enabled."""
     troubles: tuple[str, ...]
+    """What is wrong with its keys, or soon will be."""
 
 
 def report(
@@ -58,12 +61,13 @@ def report(
             for keyring in dict.fromkeys(k for entry in entries for k in entry.keyrings)
         )
         troubles = [text for keyring in keyrings for text in _troubles(keyring, day, soon)]
-        if kept.proven is None and enabled:
-            troubles.append(_unproven(enabled))
+        unproven = _unproven(enabled) if kept.proven is None and enabled else ""
         repositories = tuple(
             f"{uri} {suite}" for entry in enabled for uri in entry.uris for suite in entry.suites
         )
-        reports.append(SourceReport(path, repositories, keyrings, kept.proven, tuple(troubles)))
+        reports.append(
+            SourceReport(path, repositories, keyrings, kept.proven, unproven, tuple(troubles))
+        )
     return reports
 
 

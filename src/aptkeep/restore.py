@@ -341,6 +341,9 @@ class _Restore:
         offered = {name: () if name in lost else versions for name, versions in offered.items()}
         todo = self._plan(manifest, self._observe(), offered)
         for entry in todo.pending:
+            if archive.forbidden(entry.subject):
+                reason = "the pins in apt's preferences forbid every version that is offered"
+                self._transaction.reasons.setdefault(entry.subject, reason)
             self._transaction.reasons.setdefault(entry.subject, entry.reason)
         solution = archive.solve(_wanted(todo, offered))
         self._transaction.reasons.update(solution.rejected)

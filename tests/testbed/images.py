@@ -31,6 +31,8 @@ USER = "bench-user"
 HOME = f"/home/{USER}"
 
 DEPENDENCIES = (
+    "gpg",
+    "gpgv",
     "python3",
     "python3-apt",
     "python3-click",

@@ -219,6 +219,9 @@ class Root:
     def _entering(self, argv: Sequence[str], user: str | None, cwd: str) -> list[str]:
         self._require_alive()
         words = ["nsenter", "--target", str(self.pid), "--mount", "--pid", "--ipc", "--uts"]
+        # Entering a mount namespace ends in its own root: on a machine that is itself a chroot,
+        # that would be the machine outside.
+        words += ["--root", "--wd"]
         if not self.layout.network:
             words.append("--net")
         words.append("--")

@@ -330,7 +330,9 @@ def _print_source(source: SourceReport) -> None:
         for key in keyring.keys:
             until = f", expires {key.expires}" if key.expires else ""
             line(f"  key       {key.fingerprint} {key.user_id}{until}")
-    line(f"  proven    {source.proven or 'never'}")
+    line(
+        f"  proven    {source.proven or 'never'}{': ' if source.unproven else ''}{source.unproven}"
+    )
     for text in source.troubles:
         line(f"  warning   {text}")
 
@@ -356,6 +358,7 @@ def _source_json(source: SourceReport) -> dict[str, Any]:
             for keyring in source.keyrings
         ],
         "proven": source.proven,
+        "unproven": source.unproven,
         "troubles": list(source.troubles),
     }
 

@@ -106,13 +106,24 @@ class Archive:
             versions = [
                 version.ver_str
                 for version in package.version_list
-                if version.downloadable and (not only_cached or self._cached(version))
+                if version.downloadable
+                and self._depcache.policy.get_priority(version) >= 0
+                and (not only_cached or self._cached(version))
             ]
             if candidate is not None and candidate.ver_str in versions:
                 versions.remove(candidate.ver_str)
                 versions.insert(0, candidate.ver_str)
             result[name] = tuple(dict.fromkeys(versions))
         return result
+
+    def forbidden(self, name: str) -> bool:
+        """Whether repositories offer the package, and the user's pins forbid all they offer."""
+        package = self._package(name)
+        if package is None:
+            return False
+        offered = [version for version in package.version_list if version.downloadable]
+        priority = self._depcache.policy.get_priority
+        return bool(offered) and all(priority(version) < 0 for version in offered)
 
     def _cached(self, version: apt_pkg.Version) -> bool:
         """Whether apt's cache holds the archive; apt itself would look at its size only."""
