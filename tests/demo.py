@@ -11,7 +11,7 @@ import shlex
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -104,7 +104,7 @@ def show(machine: Workstation, command: str, *, user: bool = False, output: bool
 
 
 @contextmanager
-def stopwatch() -> Iterator[object]:
+def stopwatch() -> Iterator[Callable[[], float]]:
     """How many seconds the block took, if that was long enough to be noticed."""
     begun = time.monotonic()
     taken: list[float] = []

@@ -70,6 +70,12 @@ def status(configuration: Configuration) -> Status:
     if last is not None:
         reasons = {entry.subject: entry.reason for entry in last.pending}
     reasons.update((entry.subject, entry.reason) for entry in set_aside)
+    unfinished = {
+        name: "its installation is not finished; 'dpkg --configure -a' says why"
+        for name, package in snapshot.observation.packages.items()
+        if package.present and not package.whole
+    }
+    reasons = {**unfinished, **reasons}
     pending = {
         subject: reasons.get(subject, "not restored on this machine yet") for subject in left
     }

@@ -9,6 +9,9 @@ import re
 
 from testbed import commands
 
+REPOSITORY_ADDRESSES = tuple(f"127.0.0.{number}" for number in range(2, 34))
+"""Where local repositories are."""
+
 
 class NoMirror(Exception):  # noqa: N818  (reads as the fact that it states)
     """This machine's apt names no Debian archive."""
@@ -37,7 +40,7 @@ def mirror() -> str:
             return uri.rstrip("/")
     raise NoMirror(
         "this machine's apt sources name no Debian archive for its own release; "
-        "name one in APTKEEP_TESTBED_MIRROR, such as http://deb.debian.org/debian"
+        "name one in APTKEEP_TESTBED_MIRROR, such as http://MIRROR/debian"
     )
 
 
@@ -46,7 +49,7 @@ def proxy_configuration() -> str:
     """apt.conf lines that pass this machine's proxies on to a root, empty without a proxy.
 
     A proxy that a script detects (`Proxy-Auto-Detect`) is not. Local repositories stay reachable:
-    127.0.0.1 and localhost are never asked for through it.
+    loopback addresses are never asked for through it.
     """
     dumped = commands.run("apt-config", "dump", check=False).lines
     lines = [
@@ -59,7 +62,8 @@ def proxy_configuration() -> str:
             lines.append(f'Acquire::{scheme}::Proxy "{variable}";')
     if not lines:
         return ""
-    lines += [f'Acquire::http::Proxy::{host} "DIRECT";' for host in ("127.0.0.1", "localhost")]
+    local = (*REPOSITORY_ADDRESSES, "localhost")
+    lines += [f'Acquire::http::Proxy::{host} "DIRECT";' for host in local]
     return "\n".join(lines) + "\n"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import gzip
+import itertools
 import os
 import re
 import shutil
@@ -18,13 +19,15 @@ from types import TracebackType
 from typing import Literal, Protocol
 from urllib.parse import unquote, urlsplit
 
-from testbed import commands, packages
+from testbed import commands, mirror, packages
 from testbed.packages import TinyPackage
 from testbed.signing import SigningKey
 
 __all__ = ["Repository", "SigningKey", "Writable"]
 
-_ADDRESS = "127.0.0.1"
+# Each repository has a loopback address of its own: apt remembers by address which hosts refuse
+# connections, and would set them all aside with one that is down (connect.cc, bad_addr).
+_next_address = itertools.cycle(mirror.REPOSITORY_ADDRESSES)
 
 
 class Writable(Protocol):
@@ -35,7 +38,7 @@ class Writable(Protocol):
 
 
 class Repository:
-    """A repository that a thread of this process serves on a port of 127.0.0.1.
+    """A repository that a thread of this process serves on a loopback address of its own.
 
     It is up once it has been made. The port is kept while it is down, so that nobody else answers
     there. `delay` is the time in seconds that each answer takes longer; `failures` maps the end of
@@ -69,7 +72,8 @@ class Repository:
         self._place = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         # Bound, but never listening: the port stays ours, and connections are refused.
         self._place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._place.bind((_ADDRESS, 0))
+        self.address = next(_next_address)
+        self._place.bind((self.address, 0))
         self.port: int = self._place.getsockname()[1]
         self.up()
 
@@ -87,7 +91,7 @@ class Repository:
     @property
     def uri(self) -> str:
         """Where the repository is, without a slash at the end."""
-        return f"http://{_ADDRESS}:{self.port}"
+        return f"http://{self.address}:{self.port}"
 
     @property
     def served(self) -> Path:
@@ -231,13 +235,13 @@ class _Server(ThreadingHTTPServer):
 
     def __init__(self, repository: Repository, port: int) -> None:
         self.repository = repository
-        super().__init__((_ADDRESS, port), _Handler)
+        super().__init__((repository.address, port), _Handler)
 
     def server_bind(self) -> None:
         """Bind without the name lookup of HTTPServer, which may wait for a resolver."""
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.socket.bind(self.server_address)
-        self.server_name, self.server_port = _ADDRESS, self.socket.getsockname()[1]
+        self.server_name, self.server_port = self.socket.getsockname()
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Say nothing about a client that was killed; everything else is a fault of ours."""

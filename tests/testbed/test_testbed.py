@@ -180,7 +180,7 @@ class TestNetwork:
         assert "Connection refused" in self.connect(made, "127.0.0.1/9")
 
     def test_with(self, machine: Workstation, repository: Repository) -> None:
-        assert self.connect(machine, f"127.0.0.1/{repository.port}") == ""
+        assert self.connect(machine, f"{repository.address}/{repository.port}") == ""
 
 
 class TestRun:
