@@ -1,0 +1,130 @@
+"""dpkg alone is recorded as apt is, and a generation says who asked for what."""
+
+from __future__ import annotations
+
+from cycle.keeping import (
+    add_source,
+    aptkeep,
+    document,
+    generations,
+    install,
+    installed,
+    newest,
+    next_boot,
+    pending,
+    put_deb,
+    said,
+    wishes,
+)
+from testbed.packages import TinyPackage
+from testbed.repository import Repository
+from testbed.workstation import Workstation
+
+ALPHA = TinyPackage("alpha", conffiles={"/etc/alpha.conf": "a\n"})
+BETA = TinyPackage("beta")
+
+
+def requests(machine: Workstation) -> list[tuple[str, str | None]]:
+    recorded = newest(machine)["recorded"]["requests"]
+    return [(request["command"], request["user"]) for request in recorded]
+
+
+def test_dpkg_alone_is_recorded(machine: Workstation) -> None:
+    deb = put_deb(machine, ALPHA)
+    assert said(machine.run("dpkg", "-i", deb)) == []
+    assert wishes(machine)["alpha"] == {"selection": "install", "version": "1.0", "auto": False}
+    assert newest(machine)["recorded"]["door"] == "dpkg-post-invoke"
+    assert requests(machine) == [(f"dpkg -i {deb}", None)]
+
+    assert said(machine.run("dpkg", "-r", "alpha")) == []
+    assert wishes(machine) == {}
+    assert requests(machine) == [("dpkg -r alpha", None)]
+    machine.run("dpkg", "-P", "alpha")  # nothing of the user's wishes changes any more
+    assert len(generations(machine)) == 2
+    machine.run("dpkg", "--unpack", deb)
+    machine.run("dpkg", "--configure", "-a")
+    assert wishes(machine)["alpha"]["version"] == "1.0"
+    machine.run("dpkg", "-P", "alpha")
+    assert wishes(machine) == {}
+
+
+def test_dpkg_alone_removes_a_package_of_the_image(machine: Workstation) -> None:
+    machine.run("dpkg", "-P", "tzdata")
+    assert wishes(machine)["tzdata"]["selection"] == "purge"
+    next_boot(machine)
+    assert "tzdata" not in installed(machine)
+
+
+def test_package_from_a_file_comes_back_where_a_repository_has_it(
+    machine: Workstation, repository: Repository
+) -> None:
+    machine.run("dpkg", "-i", put_deb(machine, ALPHA), put_deb(machine, BETA))
+    repository.publish(ALPHA)
+    add_source(machine, repository)
+    next_boot(machine, code=1)
+    assert installed(machine)["alpha"] == "1.0"
+    assert pending(machine) == {"beta": "no repository that answers offers it"}
+
+
+def test_selections_set_with_dpkg_are_kept_at_the_next_door(machine: Workstation) -> None:
+    machine.run("dpkg", "-i", put_deb(machine, ALPHA))
+    machine.run("dpkg", "--set-selections", input="alpha hold\ntzdata hold\n")
+    aptkeep(machine, "record")
+    assert {name: wish["selection"] for name, wish in wishes(machine).items()} == {
+        "alpha": "hold",
+        "tzdata": "hold",
+    }
+
+
+def test_command_line_and_user_are_in_the_generation(
+    machine: Workstation, repository: Repository
+) -> None:
+    repository.publish(ALPHA, BETA)
+    add_source(machine, repository)
+    command = "apt-get install -qy alpha"
+    machine.run("sudo", *command.split(), user="bench-user")
+    assert requests(machine) == [(command, "bench-user")]
+    assert "apt-get install -qy alpha (bench-user)" in aptkeep(machine, "history").stdout
+    shown = aptkeep(machine, "show").stdout
+    assert "request     apt-get install -qy alpha (bench-user)" in shown
+
+    deb = put_deb(machine, BETA)
+    machine.run("sudo", "dpkg", "-i", deb, user="bench-user")
+    assert requests(machine) == [(f"dpkg -i {deb}", "bench-user")]
+    machine.run("sudo", "apt", "purge", "-qy", "beta", user="bench-user")
+    assert requests(machine) == [("apt purge -qy beta", "bench-user")]
+    machine.run("sudo", "apt-mark", "hold", "alpha", user="bench-user")
+    machine.run("sudo", "aptkeep", "record", user="bench-user")
+    assert wishes(machine)["alpha"]["selection"] == "hold"
+
+    log = (machine.home / ".local/share/aptkeep/log").read_text().splitlines()
+    assert f"at DPkg::Post-Invoke: {command} (bench-user)" in log[1]
+    listed = document(machine, "history")["generations"]
+    assert [entry["generation"] for entry in listed] == [1, 2, 3, 4, 5]
+    assert listed[1]["requests"] == [{"command": command, "user": "bench-user"}]
+
+
+def test_old_requests_are_told_only_once(machine: Workstation, repository: Repository) -> None:
+    repository.publish(ALPHA, BETA)
+    add_source(machine, repository)
+    install(machine, "alpha")
+    install(machine, "beta")
+    assert requests(machine) == [("apt-get install -qy beta", None)]
+    # Nor does the next root tell what a restore ran.
+    next_boot(machine)
+    machine.run("apt-get", "purge", "-qy", "beta")
+    assert requests(machine) == [("apt-get purge -qy beta", None)]
+
+
+def test_aptitude_like_frontends_are_recorded(
+    machine: Workstation, repository: Repository
+) -> None:
+    """Whatever drives libapt ends in the same hooks: here python3-apt, as PackageKit's kin do."""
+    repository.publish(ALPHA)
+    add_source(machine, repository)
+    machine.run("mkdir", "-p", "/var/cache/apt/archives/partial")  # apt-get would make it
+    script = (
+        "import apt; cache = apt.Cache(); cache['alpha'].mark_install(); cache.commit()\n"
+    )
+    machine.run("/usr/bin/python3", "-c", script)
+    assert wishes(machine)["alpha"]["version"] == "1.0"

@@ -1,0 +1,209 @@
+"""Opening files without surprises, and writing them whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from aptkeep import files
+from aptkeep.errors import LockedError
+from unit.limits import no_file_longer_than
+
+
+@pytest.fixture
+def parent(tmp_path: Path) -> Iterator[int]:
+    """A descriptor of an empty directory."""
+    with files.directory(str(tmp_path)) as descriptor:
+        yield descriptor
+
+
+# -- reading
+
+
+def test_reading_takes_content_and_mode(tmp_path: Path) -> None:
+    path = tmp_path / "source.list"
+    path.write_bytes(b"deb\0\xff\n")
+    path.chmod(0o640)
+    assert files.read_path(str(path), 100) == (b"deb\0\xff\n", 0o640)
+
+
+def test_reading_follows_a_link_of_the_roots_own(tmp_path: Path) -> None:
+    (tmp_path / "target").write_text("x", encoding="ascii")
+    (tmp_path / "link").symlink_to("target")
+    assert files.read_path(str(tmp_path / "link"), 100)[0] == b"x"
+
+
+@pytest.mark.parametrize(("size", "fits"), [(9, True), (10, True), (11, False), (100, False)])
+def test_reading_has_a_limit(tmp_path: Path, *, size: int, fits: bool) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"x" * size)
+    outcome = contextlib.nullcontext() if fits else pytest.raises(files.NotRegularError)
+    with outcome:
+        assert len(files.read_path(str(path), 10)[0]) == size
+
+
+def test_reading_waits_for_no_fifo(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    with pytest.raises(files.NotRegularError, match="no regular file"):
+        files.read_path(str(tmp_path / "fifo"), 10)
+
+
+@pytest.mark.parametrize("path", ["/dev/zero", "/"])
+def test_reading_takes_regular_files_only(path: str) -> None:
+    with pytest.raises(files.NotRegularError):
+        files.read_path(path, 10)
+
+
+def test_reading_beneath_a_home(tmp_path: Path) -> None:
+    (tmp_path / "keys/mine").mkdir(parents=True)
+    (tmp_path / "keys/mine/key.asc").write_text("k", encoding="ascii")
+    (tmp_path / "keys/mine/key.asc").chmod(0o600)
+    assert files.read_beneath(str(tmp_path), "keys/mine/key.asc", 10) == (b"k", 0o600)
+
+
+@pytest.mark.parametrize("link", ["keys", "keys/mine", "keys/mine/key.asc"])
+def test_reading_beneath_a_home_follows_no_link(tmp_path: Path, link: str) -> None:
+    outside = tmp_path / "outside/keys/mine"
+    outside.mkdir(parents=True)
+    (outside / "key.asc").write_text("secret", encoding="ascii")
+    home = tmp_path / "home"
+    (home / link).parent.mkdir(parents=True)
+    (home / link).symlink_to(tmp_path / "outside" / link)
+    with pytest.raises(OSError, match=r"Not a directory|Too many levels"):
+        files.read_beneath(str(home), "keys/mine/key.asc", 10)
+
+
+@pytest.mark.parametrize("relative", ["../outside", "keys/../../outside", "..", "."])
+def test_reading_beneath_a_home_never_leaves_it(tmp_path: Path, relative: str) -> None:
+    (tmp_path / "outside").write_text("secret", encoding="ascii")
+    (tmp_path / "home/keys").mkdir(parents=True)
+    with pytest.raises(OSError):  # noqa: PT011 - whichever it is
+        files.read_beneath(str(tmp_path / "home"), relative, 10)
+
+
+def test_reading_beneath_a_home_waits_for_no_fifo(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "key.asc")
+    with pytest.raises(files.NotRegularError):
+        files.read_beneath(str(tmp_path), "key.asc", 10)
+
+
+# -- writing
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o600, 0o640, 0o444])
+def test_writing_gives_content_and_mode_whatever_the_umask_is(
+    tmp_path: Path, parent: int, mode: int
+) -> None:
+    old = os.umask(0o077)
+    try:
+        files.write_atomically(parent, "file", b"new", mode)
+    finally:
+        os.umask(old)
+    assert (tmp_path / "file").read_bytes() == b"new"
+    assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == mode
+
+
+def test_writing_replaces_what_is_there(tmp_path: Path, parent: int) -> None:
+    (tmp_path / "file").write_text("old", encoding="ascii")
+    (tmp_path / "file").chmod(0o600)
+    files.write_atomically(parent, "file", b"new")
+    assert (tmp_path / "file").read_bytes() == b"new"
+    assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == 0o644
+
+
+def test_writing_replaces_a_link_and_leaves_its_target_alone(tmp_path: Path, parent: int) -> None:
+    (tmp_path / "target").write_text("untouched", encoding="ascii")
+    (tmp_path / "file").symlink_to("target")
+    files.write_atomically(parent, "file", b"new")
+    assert not (tmp_path / "file").is_symlink()
+    assert (tmp_path / "target").read_text(encoding="ascii") == "untouched"
+
+
+def test_writing_begins_anew_where_a_crash_left_something(tmp_path: Path, parent: int) -> None:
+    left = tmp_path / f"{files.TEMPORARY}file.{os.getpid()}"
+    (tmp_path / "target").write_text("untouched", encoding="ascii")
+    left.symlink_to("target")
+    files.write_atomically(parent, "file", b"new")
+    assert (tmp_path / "file").read_bytes() == b"new"
+    assert (tmp_path / "target").read_text(encoding="ascii") == "untouched"
+    assert not left.is_symlink()
+
+
+@pytest.mark.parametrize("there_before", [True, False])
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(
+    tmp_path: Path, parent: int, *, there_before: bool
+) -> None:
+    """A file that may not grow any more stands in for a disk that is full."""
+    if there_before:
+        (tmp_path / "file").write_text("old", encoding="ascii")
+    with no_file_longer_than(1000), pytest.raises(OSError, match="too large"):
+        files.write_atomically(parent, "file", b"x" * 5000)
+    assert sorted(p.name for p in tmp_path.iterdir()) == (["file"] if there_before else [])
+    if there_before:
+        assert (tmp_path / "file").read_text(encoding="ascii") == "old"
+
+
+def test_writing_over_a_directory_fails_and_leaves_nothing(tmp_path: Path, parent: int) -> None:
+    (tmp_path / "file").mkdir()
+    with pytest.raises(OSError):  # noqa: PT011 - whichever it is
+        files.write_atomically(parent, "file", b"new")
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_large_file_is_written_whole(tmp_path: Path, parent: int) -> None:
+    content = os.urandom(3 << 20)
+    files.write_atomically(parent, "file", content)
+    assert (tmp_path / "file").read_bytes() == content
+
+
+def test_what_is_unfinished_is_removed_and_all_else_stays(tmp_path: Path, parent: int) -> None:
+    for name in (f"{files.TEMPORARY}a.1", f"{files.TEMPORARY}", "file", ".hidden"):
+        (tmp_path / name).touch()
+    files.remove_unfinished(parent)
+    assert sorted(p.name for p in tmp_path.iterdir()) == [".hidden", "file"]
+
+
+# -- locking
+
+
+@pytest.fixture
+def holder(tmp_path: Path) -> Iterator[int]:
+    """A second opening of the same directory, as another process would have it."""
+    with files.directory(str(tmp_path)) as descriptor:
+        yield descriptor
+
+
+def test_a_lock_is_held_by_one(parent: int, holder: int) -> None:
+    files.lock(holder, 0, "this machine")
+    with pytest.raises(LockedError, match="this machine") as caught:
+        files.lock(parent, 0.01, "this machine")
+    assert "0.01 seconds" in caught.value.details
+
+
+def test_a_lock_is_given_back_when_it_is_closed(tmp_path: Path, parent: int) -> None:
+    with files.directory(str(tmp_path)) as held:
+        files.lock(held, 0, "it")
+    files.lock(parent, 0, "it")
+
+
+def test_who_waits_for_a_lock_can_give_up(parent: int, holder: int) -> None:
+    files.lock(holder, 0, "it")
+    answers = iter([False, True])
+    with pytest.raises(LockedError):
+        files.lock(parent, 600, "it", lambda: next(answers))
+
+
+def test_a_lock_that_becomes_free_in_time_is_taken(parent: int, tmp_path: Path) -> None:
+    held = os.open(tmp_path, os.O_RDONLY)
+    files.lock(held, 0, "it")
+
+    def free_it() -> bool:
+        os.close(held)
+        return False
+
+    files.lock(parent, 600, "it", free_it)
