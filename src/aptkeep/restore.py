@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from aptkeep.adapt import Adapted, adapt, revert
 from aptkeep.errors import AptkeepError, CommandError, CorruptError
 from aptkeep.machine import configuration_files, observe, openpgp, sources
+from aptkeep.machine.apt import programs
 from aptkeep.machine.apt.archive import Archive, Solution, Wanted, newer, unreadable_sources
 from aptkeep.machine.state import LastReport, State
 from aptkeep.machine.transaction import Reporter, Transaction
@@ -180,6 +181,8 @@ class _Restore:
                 came |= self._bring_packages(adapted.manifest)
             except CommandError as error:
                 self._trouble = error.one_line()
+        # What apt's hooks run may have come with the packages.
+        self._put_configuration(todo)
         marks = final_marks(adapted.manifest, before, self._observe(), came)
         self._transaction.set_marks(marks)
         for step in todo.of(RemoveArchitecture):
@@ -250,6 +253,13 @@ class _Restore:
         for gone in delete:
             self._attempt(gone.path, partial(configuration_files.delete, gone.path))
 
+    def _put_configuration(self, todo: Plan) -> None:
+        for step in todo.of(PutFile):
+            reasons = self._transaction.reasons
+            if step.kept.kind is FileKind.CONFIGURATION and step.path in reasons:
+                del reasons[step.path]
+                self._attempt(step.path, partial(self._put_file, step))
+
     def _withdraw_unreadable(self, put: list[PutFile]) -> None:
         """Take back the sources that apt can't read: one malformed entry would spoil them all."""
         if not put or unreadable_sources() is None:
@@ -272,6 +282,10 @@ class _Restore:
             content = self._state.image_file(step.kept.sha256)
         if step.kept.kind is FileKind.SOURCE:
             self._check_keyrings(sources.keyrings(step.path, content))
+        elif step.kept.kind is FileKind.CONFIGURATION:
+            trouble = programs.unusable(content)
+            if trouble is not None:
+                raise CorruptError(trouble, resolution="'aptkeep forget' drops it for good")
         configuration_files.put(step.path, content, step.kept.mode)
 
     def _kept(self, path: str, file: KeptFile) -> bytes:

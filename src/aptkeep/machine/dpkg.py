@@ -72,13 +72,14 @@ def read_architectures(dpkg_directory: str, native: str) -> frozenset[str]:
 
 
 def owners(dpkg_directory: str, paths: Iterable[str]) -> dict[str, str]:
-    """Which package's list of files names each of `paths`, for those that one does.
+    """Which package ships each of `paths`, or made it through ucf(1), for those that one did.
 
     Reads the lists of all packages, once.
     """
     wanted = {path: b"\n" + os.fsencode(path) + b"\n" for path in paths}
     info = os.path.join(dpkg_directory, "info")
-    found: dict[str, str] = {}
+    found = _made_through_ucf(os.path.join(os.path.dirname(dpkg_directory), "ucf/registry"))
+    found = {path: package for path, package in found.items() if path in wanted}
     try:
         names = [name for name in os.listdir(info) if name.endswith(".list")]
     except FileNotFoundError:
@@ -93,6 +94,16 @@ def owners(dpkg_directory: str, paths: Iterable[str]) -> dict[str, str]:
             if line in listed:
                 found[path] = name.removesuffix(".list").partition(":")[0]
     return found
+
+
+def _made_through_ucf(registry: str) -> dict[str, str]:
+    """Configuration files that maintainer scripts made, by path (ucfr(1))."""
+    try:
+        with open(registry, encoding="utf-8", errors="replace") as stream:
+            entries = [line.split() for line in stream]
+    except FileNotFoundError:
+        return {}
+    return {entry[1]: entry[0] for entry in entries if len(entry) == 2}  # noqa: PLR2004
 
 
 def interrupted(dpkg_directory: str) -> bool:

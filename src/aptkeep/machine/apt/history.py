@@ -43,8 +43,7 @@ def requests_since(history_log: str, seen: Position) -> tuple[Request, ...]:
     requests = []
     for stanza in text.split("\n\n"):
         values = dict(line.partition(": ")[::2] for line in stanza.splitlines())
-        if "Start-Date" in values:
+        if "Commandline" in values:  # aptitude and PackageKit leave it out
             user = values.get("Requested-By", "").partition(" (")[0] or None
-            command = without_credentials(values.get("Commandline", "unknown"))
-            requests.append(Request(command, user))
+            requests.append(Request(without_credentials(values["Commandline"]), user))
     return tuple(requests)
