@@ -33,6 +33,12 @@ class Adapted:
     manifest: Manifest
     set_aside: tuple[Pending, ...] = ()
 
+    @property
+    def applies(self) -> frozenset[str]:
+        """The subjects of all wishes that apply here."""
+        manifest = self.manifest
+        return frozenset([*manifest.packages, *manifest.architectures, *manifest.files])
+
 
 def adapt(
     manifest: Manifest,

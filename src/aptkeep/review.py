@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from aptkeep.adapt import adapt, revert
+from aptkeep.adapt import Adapted, adapt, revert
 from aptkeep.compare import Difference, Wish, differences, wishes
 from aptkeep.errors import AptkeepError
 from aptkeep.machine import observe, sources
@@ -38,6 +38,8 @@ class Status:
     generation: Generation | None
     wanted: tuple[Wish, ...] = ()
     present: tuple[Wish, ...] = ()
+    elsewhere: tuple[Wish, ...] = ()
+    """Wanted on another image or release only: it doesn't apply here."""
     pending: tuple[Pending, ...] = ()
     unrecorded: tuple[Difference, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -59,28 +61,19 @@ def status(configuration: Configuration) -> Status:
         absorbed = newest.manifest
         if state.started:
             absorbed = unrecorded(configuration, store, absorbed, snapshot.observation)
-    warnings = [error.one_line() for error in newest.passed_over]
-    warnings += [f"{entry.subject} is not kept: {entry.reason}" for entry in snapshot.unkept]
-    warnings += [f"{source.path}: {text}" for source in reports for text in source.troubles]
-    baseline = state.baseline() if state.started else snapshot.observation
+    now = snapshot.observation
+    baseline = state.baseline() if state.started else now
     target = absorbed if undone is None else revert(undone, absorbed, baseline)
-    set_aside, left = _left(configuration, target, baseline, snapshot.observation)
-    reasons = {}
-    last = state.last_report()
-    if last is not None:
-        reasons = {entry.subject: entry.reason for entry in last.pending}
-    reasons.update((entry.subject, entry.reason) for entry in set_aside)
-    unfinished = {
-        name: "its installation is not finished; 'dpkg --configure -a' says why"
-        for name, package in snapshot.observation.packages.items()
-        if package.present and not package.whole
-    }
-    reasons = {**unfinished, **reasons}
-    pending = {
-        subject: reasons.get(subject, "not restored on this machine yet") for subject in left
-    }
-    pending.update((entry.subject, entry.reason) for entry in set_aside)
+    excluded = configuration.settings.excluded
+    packages = {name: wish for name, wish in target.packages.items() if not excluded(name)}
+    adapted = adapt(replace(target, packages=packages), baseline, newer=newer)
+    policy = Policy(latest=configuration.settings.latest)
+    steps = plan(adapted.manifest, now, None, newer=newer, policy=policy).steps
+    pending = _reasons([subject_of(step) for step in steps], adapted, state, now)
     wanted = tuple(wishes(newest.manifest))
+    troubles = [error.one_line() for error in newest.passed_over]
+    troubles += [f"{entry.subject} is not kept: {entry.reason}" for entry in snapshot.unkept]
+    troubles += [f"{source.path}: {text}" for source in reports for text in source.troubles]
     return Status(
         home=home,
         store=f"{home}/{configuration.settings.store}",
@@ -88,23 +81,30 @@ def status(configuration: Configuration) -> Status:
         restoring=state.restoring() is not None,
         generation=newest.generation,
         wanted=wanted,
-        present=tuple(wish for wish in wanted if wish.name not in pending),
+        present=tuple(w for w in wanted if w.name in adapted.applies and w.name not in pending),
+        elsewhere=tuple(w for w in wanted if w.name not in {*adapted.applies, *pending}),
         pending=tuple(Pending(subject, reason) for subject, reason in sorted(pending.items())),
         unrecorded=tuple(differences(newest.manifest, absorbed)),
-        warnings=tuple(warnings),
+        warnings=tuple(troubles),
         sources=tuple(reports),
     )
 
 
-def _left(
-    configuration: Configuration, manifest: Manifest, baseline: Observation, now: Observation
-) -> tuple[tuple[Pending, ...], list[str]]:
-    excluded = configuration.settings.excluded
-    kept = {name: wish for name, wish in manifest.packages.items() if not excluded(name)}
-    adapted = adapt(replace(manifest, packages=kept), baseline, newer=newer)
-    policy = Policy(latest=configuration.settings.latest)
-    steps = plan(adapted.manifest, now, None, newer=newer, policy=policy).steps
-    return adapted.set_aside, [subject_of(step) for step in steps]
+def _reasons(
+    subjects: list[str], adapted: Adapted, state: State, now: Observation
+) -> dict[str, str]:
+    """Why each of `subjects`, and what was set aside, is not here: as the last restore saw it."""
+    last = state.last_report()
+    reported = {entry.subject: entry.reason for entry in last.pending} if last is not None else {}
+    reasons = {}
+    for subject in subjects:
+        reason = "not restored on this machine yet"
+        package = now.packages.get(subject)
+        if package is not None and package.present and not package.whole:
+            reason = "its installation is not finished; 'dpkg --configure -a' says why"
+        reasons[subject] = reported.get(subject, reason)
+    reasons.update((entry.subject, entry.reason) for entry in adapted.set_aside)
+    return reasons
 
 
 @dataclass(frozen=True, slots=True)

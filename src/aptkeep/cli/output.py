@@ -216,6 +216,7 @@ def status(result: Status, *, json_wanted: bool) -> None:
             generation=number,
             wanted=[_wish_json(wish) for wish in result.wanted],
             present=[_wish_json(wish) for wish in result.present],
+            elsewhere=[_wish_json(wish) for wish in result.elsewhere],
             pending=_pending_json(result.pending),
             unrecorded=[_difference_json(entry) for entry in result.unrecorded],
             warnings=list(result.warnings),
@@ -230,6 +231,9 @@ def status(result: Status, *, json_wanted: bool) -> None:
         line("restoring   under way, or interrupted: 'aptkeep start' finishes it")
     line(f"wanted      {_counted(result.wanted)}")
     line(f"present     {len(result.present)} of {len(result.wanted)}")
+    if result.elsewhere:
+        names = ", ".join(wish.name for wish in result.elsewhere)
+        line(f"elsewhere   {names}: recorded on another image, and left to apt on this one")
     for text in grouped((entry.subject, entry.reason) for entry in result.pending):
         line(f"pending     {text}")
     for change in result.unrecorded:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 STATE_DIRECTORY = "var/lib/aptkeep"
 ITSELF = "aptkeep"
+LONGEST_HOOK = 3600.0
+"""Seconds; no apt run is to wait longer for a hook, whatever is configured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +66,13 @@ class Settings:
     """Seconds, from apt's own `DPkg::Lock::Timeout` where it is set."""
 
     @cached_property
-    def _excluded(self) -> re.Pattern[str]:
-        return re.compile("|".join(f"(?:{pattern})" for pattern in self.exclude) or r"(?!)")
+    def _excluded(self) -> list[re.Pattern[str]]:
+        return [re.compile(pattern) for pattern in self.exclude]
 
     def excluded(self, name: str) -> bool:
         """Whether a package is never kept: `Aptkeep::Exclude`, and aptkeep itself."""
         bare = name.partition(":")[0]
-        return bare == ITSELF or self._excluded.search(bare) is not None
+        return bare == ITSELF or any(pattern.search(bare) for pattern in self._excluded)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +163,9 @@ def _settings(configuration: apt_pkg.Configuration) -> Settings:
             f'Aptkeep::Keys::Relocate is "{relocate}"',
             resolution='set it to "copy" or "rewrite"',
         )
-    exclude = tuple(configuration.value_list("Aptkeep::Exclude"))
+    # A list, or a single value: apt takes both for its own.
+    single = configuration.find("Aptkeep::Exclude")
+    exclude = (*([single] if single else []), *configuration.value_list("Aptkeep::Exclude"))
     for pattern in exclude:
         try:
             re.compile(pattern)
@@ -170,13 +174,14 @@ def _settings(configuration: apt_pkg.Configuration) -> Settings:
                 f"Aptkeep::Exclude holds '{pattern}', which is no regular expression: {error}",
                 resolution="mend it in /etc/apt/apt.conf.d",
             ) from error
+    hook_timeout = _seconds(configuration, "Aptkeep::Hook::Timeout", Settings.hook_timeout)
     return Settings(
         home=configuration.find("Aptkeep::Home") or None,
         store=_store(configuration),
         latest=versions == "latest",
         exclude=exclude,
         rewrite_sources=relocate == "rewrite",
-        hook_timeout=_seconds(configuration, "Aptkeep::Hook::Timeout", Settings.hook_timeout),
+        hook_timeout=min(hook_timeout, LONGEST_HOOK),
         lock_timeout=_seconds(configuration, "DPkg::Lock::Timeout", Settings.lock_timeout),
     )
 
@@ -184,7 +189,7 @@ def _settings(configuration: apt_pkg.Configuration) -> Settings:
 def _store(configuration: apt_pkg.Configuration) -> str:
     store = configuration.find("Aptkeep::Store", Settings.store)
     parts = store.split("/")
-    if store.startswith("/") or ".." in parts or not any(parts):
+    if store.startswith("/") or ".." in parts or not set(parts) - {"", "."}:
         raise UsageError(
             f"Aptkeep::Store is '{store}'",
             resolution="give a path relative to the home, without '..'",
@@ -200,4 +205,6 @@ def _seconds(configuration: apt_pkg.Configuration, name: str, default: float) ->
         seconds = float(text)
     except ValueError:
         raise UsageError(f"{name} is '{text}'", resolution="give a number of seconds") from None
+    if seconds != seconds:  # noqa: PLR0124 - not a number
+        raise UsageError(f"{name} is '{text}'", resolution="give a number of seconds")
     return seconds if seconds >= 0 else float("inf")  # apt: -1 waits for ever

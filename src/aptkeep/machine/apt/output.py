@@ -26,7 +26,7 @@ def parse_status(line: str) -> StatusLine | None:
     """A status line; None for one of an unknown shape."""
     kind, _, rest = line.partition(":")
     # A foreign package is `name:arch`, so the percentage is what tells where the subject ends.
-    match = re.match(r"(.*?):([0-9.]+):(.*)", rest)
+    match = re.match(r"(.*?):([0-9]+(?:\.[0-9]*)?):(.*)", rest)
     if kind not in ("dlstatus", "pmstatus", "pmerror", "pmconffile") or match is None:
         return None
     return StatusLine(kind, match[1], float(match[2]), match[3])
