@@ -129,6 +129,8 @@ def revert(current: Manifest, target: Manifest, baseline: Observation) -> Manife
             packages[name] = _back_to_image(dropped, packages.get(name, PackageWish()), image)
         elif name not in packages:
             packages[name] = PackageWish(Selection.PURGE, release=dropped.release)
+        elif packages[name].absent:  # and removed where it has come meanwhile
+            packages[name] = replace(packages[name], image_version=dropped.version)
     architectures = dict(target.architectures)
     for name in current.architectures.keys() - target.architectures.keys():
         architectures[name] = name in baseline.architectures

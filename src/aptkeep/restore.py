@@ -184,7 +184,7 @@ class _Restore:
         # What apt's hooks run may have come with the packages.
         self._put_configuration(todo)
         marks = final_marks(adapted.manifest, before, self._observe(), came)
-        self._transaction.set_marks(marks)
+        self._transaction.set_marks({mark.name: mark.auto for mark in marks})
         for step in todo.of(RemoveArchitecture):
             self._attempt(step.name, partial(self._transaction.dpkg.remove_architecture, step.name))
         self._hold(adapted.manifest, before)
@@ -355,8 +355,12 @@ class _Restore:
         offered = {name: () if name in lost else versions for name, versions in offered.items()}
         todo = self._plan(manifest, self._observe(), offered)
         for entry in todo.pending:
+            wanted = manifest.packages[entry.subject].version
             if archive.forbidden(entry.subject):
                 reason = "the pins in apt's preferences forbid every version that is offered"
+                self._transaction.reasons.setdefault(entry.subject, reason)
+            elif archive.forbidden(entry.subject, wanted):
+                reason = f"the pins in apt's preferences forbid version {wanted}"
                 self._transaction.reasons.setdefault(entry.subject, reason)
             self._transaction.reasons.setdefault(entry.subject, entry.reason)
         solution = archive.solve(_wanted(todo, offered))

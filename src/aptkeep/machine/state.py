@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from aptkeep import files
-from aptkeep.errors import CorruptError
+from aptkeep.errors import CorruptError, StoreUnavailableError
 from aptkeep.machine.apt.history import Position
 from aptkeep.model import (
     FileKind,
@@ -184,10 +184,17 @@ class State:
             raise _corrupt(path) from error
 
     def _write(self, name: str, document: Any) -> None:  # noqa: ANN401 - JSON
-        os.makedirs(self.path, mode=0o755, exist_ok=True)
         content = json.dumps(document, separators=(",", ":")).encode()
-        with files.directory(self.path) as directory:
-            files.write_atomically(directory, name, content)
+        try:
+            os.makedirs(self.path, mode=0o755, exist_ok=True)
+            with files.directory(self.path) as directory:
+                files.write_atomically(directory, name, content)
+        except OSError as error:
+            raise StoreUnavailableError(
+                f"{os.path.join(self.path, name)} can't be written: {error.strerror}",
+                details="aptkeep can't note what this root is; nothing more was done",
+                resolution="make room there, or make it writable, and try again",
+            ) from error
 
 
 def _corrupt(path: str) -> CorruptError:

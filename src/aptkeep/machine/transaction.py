@@ -18,12 +18,11 @@ from aptkeep.model import Selection
 from aptkeep.words import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from aptkeep.machine.apt.archive import Archive, Solution
     from aptkeep.machine.apt.config import Configuration
     from aptkeep.model import Package
-    from aptkeep.plan import Mark
 
 
 class Reporter(Protocol):
@@ -111,12 +110,14 @@ class Transaction:
                 for name, reason in output.unfetched_archives(completed.output, native).items():
                     self.unfetched.add(name)
                     self.reasons.setdefault(name, f"its archive could not be fetched: {reason}")
+                if not completed.ok:
+                    self._explain(solution, f"apt failed: {completed.last_words()}")
         self._clean_up(before, solution)
 
-    def set_marks(self, marks: Iterable[Mark]) -> None:
-        """Set auto and manual marks with apt-mark(8)."""
+    def set_marks(self, marks: Mapping[str, bool]) -> None:
+        """Set marks with apt-mark(8): by name, True for automatic."""
         for auto in (True, False):
-            names = [mark.name for mark in marks if mark.auto is auto]
+            names = [name for name, mark in marks.items() if mark is auto]
             if names:
                 self._apt(self._apt_get.mark(names, auto=auto), progress=False)
 
@@ -173,7 +174,8 @@ class Transaction:
             self.dpkg.set_selections(never_came)
 
     def _explain(self, solution: Solution, reason: str) -> None:
-        self.reasons.update(dict.fromkeys(solution.changes, reason))
+        for name in solution.changes:
+            self.reasons.setdefault(name, reason)
 
 
 def _unfinished(packages: Mapping[str, Package]) -> bool:

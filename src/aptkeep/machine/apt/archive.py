@@ -116,12 +116,16 @@ class Archive:
             result[name] = tuple(dict.fromkeys(versions))
         return result
 
-    def forbidden(self, name: str) -> bool:
-        """Whether repositories offer the package, and the user's pins forbid all they offer."""
+    def forbidden(self, name: str, only: str | None = None) -> bool:
+        """Whether a package is offered (in version `only`), and the user's pins forbid all that."""
         package = self._package(name)
         if package is None:
             return False
-        offered = [version for version in package.version_list if version.downloadable]
+        offered = [
+            version
+            for version in package.version_list
+            if version.downloadable and only in (None, version.ver_str)
+        ]
         priority = self._depcache.policy.get_priority
         return bool(offered) and all(priority(version) < 0 for version in offered)
 

@@ -93,7 +93,14 @@ def load(options: Iterable[str] = (), *, root: str | None = None) -> Configurati
     `root` makes another directory the root of everything (tests). Raises UsageError for an
     option that has no `=` or a value that can't be.
     """
-    apt_pkg.init_config()
+    try:
+        apt_pkg.init_config()
+    except apt_pkg.Error as error:
+        raise UsageError(
+            f"apt can't read its own configuration: {error}",
+            details="apt itself fails, too; nothing was done",
+            resolution="mend the file that apt names",
+        ) from error
     apt_pkg.init_system()  # knows where dpkg keeps its status
     configuration = apt_pkg.config
     options = tuple(options)
