@@ -11,15 +11,12 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from aptkeep.adapt import Adapted, adapt, revert
-from aptkeep.errors import AptkeepError, CommandError, CorruptError
-from aptkeep.machine import configuration_files, observe, openpgp, sources
-from aptkeep.machine.apt import programs
-from aptkeep.machine.apt.archive import Archive, Solution, Wanted, newer, unreadable_sources
+from aptkeep.errors import AptkeepError, CommandError
+from aptkeep.machine import observe, sources
+from aptkeep.machine.apt.archive import Archive, Solution, Wanted, newer
 from aptkeep.machine.state import LastReport, State
 from aptkeep.machine.transaction import Reporter, Transaction
 from aptkeep.model import (
-    KEYRINGS,
-    FileKind,
     Generation,
     KeptFile,
     Manifest,
@@ -31,29 +28,26 @@ from aptkeep.model import (
 from aptkeep.plan import (
     NOT_OFFERED,
     AddArchitecture,
-    DeleteFile,
     Hold,
     Install,
     Plan,
     Policy,
-    PutFile,
     Remove,
     RemoveArchitecture,
     final_marks,
     plan,
     subject_of,
 )
+from aptkeep.put_back import FilesBack, attempt
 from aptkeep.record import record, take_baseline, unrecorded
-from aptkeep.repositories import diagnose, named
+from aptkeep.repositories import diagnose
 from aptkeep.review import review_days, source_reports
 from aptkeep.store import generations, kept, log
 from aptkeep.store.home import find as find_home
 from aptkeep.store.tree import Directory, open_existing
-from aptkeep.words import counted, grouped
+from aptkeep.words import grouped
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from aptkeep.machine.apt.config import Configuration
     from aptkeep.plan import Offered, Step
 
@@ -159,6 +153,9 @@ class _Restore:
         self._policy = Policy(latest=latest, downgrade=self._going_back)
         self._transaction = Transaction(configuration, reporter, offline=options.offline)
         self._notes: list[str] = []
+        self._files = FilesBack(
+            store, self._target.manifest, self._state, reporter, self._transaction.reasons
+        )
         self._trouble: str | None = None
         """What kept apt or dpkg from doing anything for any package."""
 
@@ -173,7 +170,8 @@ class _Restore:
         self._validate()
         self._state.begin_restore(_join(unfinished, todo.touches))
         self._transaction.finish_interrupted()
-        self._put_back_files(todo)
+        self._add_architectures(todo)
+        self._files.put_back(todo)
         # Of a restore that was killed, too, the dependencies that nobody recorded are automatic.
         came = unfinished.packages - baseline.packages.keys()
         if todo.needs_apt:
@@ -181,12 +179,12 @@ class _Restore:
                 came |= self._bring_packages(adapted.manifest)
             except CommandError as error:
                 self._trouble = error.one_line()
-        # What apt's hooks run may have come with the packages.
-        self._put_configuration(todo)
+        self._files.put_back_late(todo)
         marks = final_marks(adapted.manifest, before, self._observe(), came)
         self._transaction.set_marks({mark.name: mark.auto for mark in marks})
         for step in todo.of(RemoveArchitecture):
-            self._attempt(step.name, partial(self._transaction.dpkg.remove_architecture, step.name))
+            remove = partial(self._transaction.dpkg.remove_architecture, step.name)
+            attempt(step.name, remove, self._transaction.reasons)
         self._hold(adapted.manifest, before)
         return self._conclude(adapted, todo)
 
@@ -238,89 +236,11 @@ class _Restore:
 
     # -- doing
 
-    def _put_back_files(self, todo: Plan) -> None:
-        for architecture in todo.of(AddArchitecture):
-            self._reporter.step(f"Adding the architecture {architecture.name}")
-            add = partial(self._transaction.dpkg.add_architecture, architecture.name)
-            self._attempt(architecture.name, add)
-        put, delete = todo.of(PutFile), todo.of(DeleteFile)
-        if put or delete:
-            count = counted(len(put) + len(delete), "file")
-            self._reporter.step(f"Putting back {count} of apt's configuration")
-        for step in sorted(put, key=lambda step: step.kept.kind is FileKind.SOURCE):
-            self._attempt(step.path, partial(self._put_file, step))
-        self._withdraw_unreadable([step for step in put if step.kept.kind is FileKind.SOURCE])
-        for gone in delete:
-            self._attempt(gone.path, partial(configuration_files.delete, gone.path))
-
-    def _put_configuration(self, todo: Plan) -> None:
-        for step in todo.of(PutFile):
-            reasons = self._transaction.reasons
-            if step.kept.kind is FileKind.CONFIGURATION and step.path in reasons:
-                del reasons[step.path]
-                self._attempt(step.path, partial(self._put_file, step))
-
-    def _withdraw_unreadable(self, put: list[PutFile]) -> None:
-        """Take back the sources that apt can't read: one malformed entry would spoil them all."""
-        if not put or unreadable_sources() is None:
-            return
-        for step in put:
-            configuration_files.delete(step.path)
-        if unreadable_sources() is not None:
-            self._notes.append("apt can't read the sources of the image itself")
-        for step in put:
-            self._attempt(step.path, partial(self._put_file, step))
-            trouble = unreadable_sources()
-            if trouble is not None:
-                configuration_files.delete(step.path)
-                self._transaction.reasons[step.path] = f"apt can't read it: {trouble}"
-
-    def _put_file(self, step: PutFile) -> None:
-        if step.kept in self._target.manifest.files.values():
-            content = self._kept(step.path, step.kept)
-        else:  # a rollback to the image's own file
-            content = self._state.image_file(step.kept.sha256)
-        if step.kept.kind is FileKind.SOURCE:
-            self._check_keyrings(sources.keyrings(step.path, content))
-        elif step.kept.kind is FileKind.CONFIGURATION:
-            trouble = programs.unusable(content)
-            if trouble is not None:
-                raise CorruptError(trouble, resolution="'aptkeep forget' drops it for good")
-        configuration_files.put(step.path, content, step.kept.mode)
-
-    def _kept(self, path: str, file: KeptFile) -> bytes:
-        try:
-            return kept.get(self._store, path, file)
-        except kept.AlteredError as error:
-            if file.kind not in KEYRINGS:
-                raise
-            expected = ", ".join(named(key) for key in file.keys) or f"SHA-256 {file.sha256}"
-            found = ", ".join(named(key) for key in openpgp.show(error.content)) or "no key"
-            raise CorruptError(
-                f"the kept copy of the key {path} was altered",
-                details=f"expected was {expected}; found was {found}; neither the key nor the "
-                "sources that name it were put back",
-                resolution=f"get the key from its vendor and put it into {path}; "
-                "the next apt run keeps it",
-            ) from error
-
-    def _check_keyrings(self, keyrings: list[str]) -> None:
-        """A source isn't put back without its key, or under a key that isn't what was kept."""
-        for keyring in keyrings:
-            if keyring in self._transaction.reasons:
-                raise CorruptError(
-                    f"its key {keyring} is set aside",
-                    resolution="when the key is there again, 'aptkeep start' puts it back",
-                )
-
-    def _attempt(self, subject: str, action: Callable[[], None]) -> None:
-        """Do one thing that must not stop the others; its failure is its reason to be pending."""
-        try:
-            action()
-        except AptkeepError as error:
-            self._transaction.reasons[subject] = error.one_line()
-        except OSError as error:
-            self._transaction.reasons[subject] = error.strerror or str(error)
+    def _add_architectures(self, todo: Plan) -> None:
+        for step in todo.of(AddArchitecture):
+            self._reporter.step(f"Adding the architecture {step.name}")
+            add = partial(self._transaction.dpkg.add_architecture, step.name)
+            attempt(step.name, add, self._transaction.reasons)
 
     def _bring_packages(self, manifest: Manifest) -> frozenset[str]:
         """Install and remove in as many rounds as it takes; every package that was touched."""

@@ -74,6 +74,11 @@ def wish(
     return PackageWish(selection, version, auto, image, on.release)
 
 
+def held_off(image: str | None = None, *, on: Platform = TRIXIE) -> PackageWish:
+    """A wish to hold a package off: `apt remove` if the image had it, and `apt-mark hold`."""
+    return PackageWish(HOLD, image_version=image, release=on.release, absent=True)
+
+
 def file(
     content: str = "a",
     kind: FileKind = FileKind.SOURCE,

@@ -66,13 +66,16 @@ _PRESENT = [
 ]
 _LEFT = [
     Package(DEINSTALL, "config-files"),
-    Package(PURGE, "config-files"),
     Package(HOLD, "config-files"),
     Package(HOLD, "not-installed"),
 ]
-_FAILED = [Package(INSTALL, "not-installed"), Package(INSTALL, "config-files")]
-"""The preinst of a package failed."""
-_ANY = st.sampled_from(_PRESENT) | st.sampled_from(_LEFT + _FAILED)
+_UNDONE = [
+    Package(INSTALL, "not-installed"),
+    Package(INSTALL, "config-files"),
+    Package(PURGE, "config-files"),
+]
+"""Selected but not done: the preinst failed, nobody ran `dpkg --purge --pending`."""
+_ANY = st.sampled_from(_PRESENT) | st.sampled_from(_LEFT + _UNDONE)
 _TIDY = st.sampled_from(
     [p for p in _PRESENT if p.status in _WHOLE and p.selection.keeps]
 ) | st.sampled_from(_LEFT)
@@ -131,7 +134,11 @@ _LEAVING = [
         (DEINSTALL, PURGE), (None, *VERSIONS), _RELEASES
     )
 ]
-package_wishes = st.sampled_from(_LEAVING) | st.sampled_from(_KEEPING)
+_HELD_OFF = [
+    PackageWish(HOLD, image_version=image_version, release=release, absent=True)
+    for image_version, release in itertools.product((None, *VERSIONS), _RELEASES)
+]
+package_wishes = st.sampled_from(_LEAVING + _HELD_OFF) | st.sampled_from(_KEEPING)
 """Any wish at all, as it may have been recorded anywhere."""
 
 

@@ -43,9 +43,9 @@ def test_no_error_ends_in_success() -> None:
 def test_an_error_says_what_happened_what_it_means_and_what_to_do() -> None:
     error = AptkeepError("it broke", details="nothing was done.", resolution="mend it")
     assert str(error) == error.brief == "it broke"
-    assert error.one_line() == "it broke. nothing was done. mend it."
+    assert error.one_line() == "it broke; nothing was done; mend it"
 
 
 def test_what_there_is_not_to_say_is_left_out() -> None:
-    assert AptkeepError("it broke").one_line() == "it broke."
-    assert AptkeepError("it broke.", resolution="mend it.").one_line() == "it broke. mend it."
+    assert AptkeepError("it broke").one_line() == "it broke"
+    assert AptkeepError("it broke.", resolution="mend it.").one_line() == "it broke; mend it"

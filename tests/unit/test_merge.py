@@ -31,6 +31,7 @@ from unit.made import (
     config_files,
     file,
     gone,
+    held_off,
     held_only,
     installed,
     root,
@@ -98,7 +99,16 @@ def test_a_hold_on_what_was_forgotten_is_a_wish_for_it() -> None:
 
 
 def test_a_hold_on_what_is_not_installed_is_wanted() -> None:
-    assert change("snapd", None, held_only()) == wish(HOLD)
+    assert change("snapd", None, held_only()) == held_off()
+
+
+def test_what_was_removed_of_the_image_and_put_on_hold_is_held_off() -> None:
+    held = config_files(HOLD)
+    assert change("libc6", installed("1"), held) == held_off("1")
+    assert change("libc6", config_files(), held, recorded=wish(DEINSTALL, image="1")) == held_off(
+        "1"
+    )
+    assert change("libc6", held, installed("1"), recorded=held_off("1")) is None
 
 
 def test_a_package_of_which_dpkg_only_half_is_done_is_wanted() -> None:

@@ -42,6 +42,7 @@ from unit.made import (
     config_files,
     file,
     gone,
+    held_off,
     held_only,
     installed,
     newer,
@@ -224,11 +225,15 @@ def test_configuration_files_go_only_where_a_purge_is_wished() -> None:
     assert steps(wish(PURGE, image="1"), config_files()) == (Remove("pkg", purge=True),)
 
 
-@pytest.mark.parametrize("selection", [DEINSTALL, PURGE])
-@pytest.mark.parametrize("package", [None, held_only()])
-def test_what_is_not_here_is_not_removed(selection: str, package: Package | None) -> None:
-    recorded = wish(PURGE if selection == "purge" else DEINSTALL, image="1")
-    assert steps(recorded, package) == ()
+@pytest.mark.parametrize("recorded", [wish(DEINSTALL, image="1"), wish(PURGE, image="1")])
+def test_what_is_not_here_is_not_removed(recorded: PackageWish) -> None:
+    assert steps(recorded, None) == ()
+    assert steps(recorded, Package(INSTALL, "not-installed")) == ()
+
+
+@pytest.mark.parametrize("recorded", [wish(DEINSTALL), wish(PURGE)])
+def test_what_is_only_on_hold_is_taken_off(recorded: PackageWish) -> None:
+    assert steps(recorded, held_only()) == (Hold("pkg", held=False),)
 
 
 def test_what_is_half_here_is_removed() -> None:
@@ -266,9 +271,21 @@ def test_a_hold_is_set_again_after_an_upgrade(recorded: PackageWish) -> None:
 
 
 def test_a_hold_on_what_is_not_here_needs_no_installation() -> None:
-    assert steps(wish(HOLD), None) == (Hold("pkg", held=True),)
-    assert steps(wish(HOLD), config_files()) == (Hold("pkg", held=True),)
-    assert steps(wish(HOLD), held_only()) == ()
+    assert steps(held_off(), None) == (Hold("pkg", held=True),)
+    assert steps(held_off(), config_files()) == (Hold("pkg", held=True),)
+    assert steps(held_off(), held_only()) == ()
+    assert steps(held_off(), config_files(HOLD)) == ()
+
+
+def test_what_was_removed_of_the_image_and_held_is_removed_and_held() -> None:
+    both = (Remove("pkg", purge=False), Hold("pkg", held=True))
+    assert steps(held_off("1"), installed()) == both
+    assert steps(held_off("1"), installed("2", selection=HOLD)) == both
+
+
+def test_what_only_a_later_image_brings_is_held_but_not_removed() -> None:
+    """It was on hold so that nothing brought it along; the image means it."""
+    assert steps(held_off(), installed()) == (Hold("pkg", held=True),)
 
 
 def test_a_hold_on_what_can_not_come_yet_waits_with_it() -> None:
@@ -420,11 +437,16 @@ def test_a_plan_that_was_carried_out_leaves_nothing_to_do(
     offered: dict[str, tuple[str, ...]],
     policy: Policy,
 ) -> None:
-    """Premise: nothing is half configured. What is pending stays pending for the same reason."""
+    """Premise: nothing is half configured. What is pending stays pending for the same reason.
+
+    And what came in another version than the recorded one waits for that from then on.
+    """
     made = plan(manifest, seen, offered, newer=newer, policy=policy)
     after = carried_out(seen, made, offered)
     again = plan(manifest, after, offered, newer=newer, policy=policy)
-    assert again == Plan((), made.pending)
+    assert again.steps == ()
+    other = {step.name for step in made.of(Install) if step.recorded is not None}
+    assert tuple(entry for entry in again.pending if entry.subject not in other) == made.pending
 
 
 @given(strategies.manifests(), strategies.observations(whole=True), policies)
@@ -477,10 +499,12 @@ def test_every_step_is_wished_for(
     made = plan(manifest, seen, offered, newer=newer, policy=policy)
     for step in made.steps:
         if isinstance(step, Remove):
-            selection = manifest.packages[step.name].selection
-            assert selection is (PURGE if step.purge else DEINSTALL)
+            wished = manifest.packages[step.name]
+            held_off = wished.absent and wished.image_version is not None and not step.purge
+            assert held_off or wished.selection is (PURGE if step.purge else DEINSTALL)
         elif isinstance(step, Install):
             selection = manifest.packages[step.name].selection
+            assert not manifest.packages[step.name].absent
             assert selection is None or selection.keeps
             assert selection is not None or step.installed is not None
             assert offered is None or step.version in (

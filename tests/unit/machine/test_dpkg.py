@@ -8,7 +8,7 @@ import pytest
 
 from aptkeep.machine import dpkg
 from aptkeep.model import Package, Selection
-from unit.machine.conftest import FakeRoot
+from unit.machine.fake_root import FakeRoot
 from unit.made import DEINSTALL, HOLD, INSTALL, PURGE
 
 

@@ -11,7 +11,7 @@ import pytest
 from aptkeep.machine.observe import Snapshot, observe, read_platform
 from aptkeep.model import FileKind, KeptFile, Manifest, Observation, Package, Platform
 from aptkeep.store.format import codec
-from unit.machine.conftest import FakeRoot
+from unit.machine.fake_root import FakeRoot
 from unit.machine.test_keys import KEY, armored
 from unit.made import INSTALL
 from unit.store.format.documents import GENERATION

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from aptkeep.machine import sources
 from aptkeep.model import FileKind
-from unit.machine.conftest import FakeRoot
+from unit.machine.fake_root import FakeRoot
 
 LIST = "/etc/apt/sources.list.d/vendor.list"
 SOURCES = "/etc/apt/sources.list.d/vendor.sources"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from aptkeep.machine.apt.commands import FORCE_OLD_CONFFILES, AptGet
@@ -12,7 +14,7 @@ PINS = "/var/lib/aptkeep/preferences-x"
 def options(command: list[str]) -> dict[str, list[str]]:
     """The `-o X=Y` of a command line: each option with all its values."""
     found: dict[str, list[str]] = {}
-    for flag, word in zip(command, command[1:], strict=False):
+    for flag, word in itertools.pairwise(command):
         if flag == "-o":
             name, equals, value = word.partition("=")
             assert equals

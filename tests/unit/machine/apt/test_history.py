@@ -10,7 +10,7 @@ from aptkeep.machine.apt import history
 from aptkeep.machine.apt.history import Position
 from aptkeep.model import Request
 from unit.machine.apt.samples import RELEASES, sample
-from unit.machine.conftest import FakeRoot
+from unit.machine.fake_root import FakeRoot
 
 ENTRY = """
 Start-Date: 2026-11-24  06:42:13
@@ -106,10 +106,10 @@ def test_a_long_log_costs_no_more_than_its_end(root: FakeRoot) -> None:
     assert len(found) < 10_000
 
 
-def test_a_transaction_without_a_command_line(root: FakeRoot) -> None:
-    """PackageKit and Synaptic drive libapt themselves."""
+def test_a_transaction_without_a_command_line_is_nobodys_command(root: FakeRoot) -> None:
+    """aptitude, PackageKit and Synaptic drive libapt themselves; who they are is seen otherwise."""
     root.write(LOG, "\nStart-Date: 2026-11-24  06:42:13\nInstall: vim:amd64 (1.0)\n")
-    assert history.requests_since(root.paths.history_log, Position()) == (Request("unknown"),)
+    assert history.requests_since(root.paths.history_log, Position()) == ()
 
 
 def test_what_is_no_utf_8_and_what_is_no_field(root: FakeRoot) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from aptkeep.machine.apt import preferences
-from unit.machine.conftest import FakeRoot
+from unit.machine.fake_root import FakeRoot
 
 
 def written(root: FakeRoot, versions: dict[str, str]) -> dict[str, str]:

@@ -23,7 +23,7 @@ from aptkeep.model import (
     Request,
     Selection,
 )
-from unit.made import BOOKWORM, TRIXIE, wish
+from unit.made import BOOKWORM, TRIXIE, held_off, wish
 
 Document = dict[str, Any]
 _TRUE = json.loads("true")
@@ -41,6 +41,7 @@ GENERATION = Generation(
             "vim": wish(Selection.INSTALL, "2:9.1-1+b1~deb13", auto=False),
             "libc6:i386": wish(Selection.HOLD, auto=True, image="2.41", on=BOOKWORM),
             "nano": wish(Selection.PURGE, image="7.2"),
+            "snapd": held_off("2.68"),
         },
         {"i386": True, "armhf": False},
         {
@@ -176,6 +177,8 @@ BAD: dict[str, Callable[[Document], None]] = {
     "an image's version as a number": _set(1, "packages", "vim", "image_version"),
     "an image's version null": _set(None, "packages", "vim", "image_version"),
     "a release null": _set(None, "packages", "vim", "release"),
+    "an absence as a number": _set(1, "packages", "snapd", "absent"),
+    "an absence null": _set(None, "packages", "snapd", "absent"),
     # architectures
     "architectures as a list": _set(["i386"], "architectures"),
     "an architecture neither true nor false": _set(1, "architectures", "i386"),
@@ -255,6 +258,7 @@ _wishes = st.builds(
     st.none() | st.booleans(),
     st.none() | texts,
     texts | st.just(TRIXIE.release),
+    st.booleans(),
 )
 _keys = st.builds(
     PublicKey,
