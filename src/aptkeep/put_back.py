@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from aptkeep import files
 from aptkeep.errors import AptkeepError, CorruptError
-from aptkeep.machine import configuration_files, openpgp, sources
+from aptkeep.machine import configuration_files, keys, openpgp, sources
 from aptkeep.machine.apt import programs
 from aptkeep.machine.apt.archive import unreadable_sources
 from aptkeep.model import KEYRINGS, FileKind, KeptFile
@@ -85,7 +86,12 @@ class FilesBack:
                 self.reasons[step.path] = f"apt can't read it: {trouble}"
 
     def _put(self, step: PutFile) -> None:
-        content = self._content(step)
+        try:
+            content = self._content(step)
+        except CorruptError:
+            if step.kept.kind in KEYRINGS and _usable_key(step.path):
+                return  # the user has put the vendor's key there again, as we asked
+            raise
         if _is_source(step):
             self._check_keyrings(sources.keyrings(step.path, content))
         elif step.kept.kind is FileKind.CONFIGURATION:
@@ -99,10 +105,11 @@ class FilesBack:
             return self.state.image_file(step.kept.sha256)  # a rollback to the image's own
         try:
             return kept.get(self.store, step.path, step.kept)
-        except kept.AlteredError as error:
+        except AptkeepError as error:
             if step.kept.kind not in KEYRINGS:
                 raise
-            raise _altered_key(step.path, step.kept, error.content) from error
+            content = error.content if isinstance(error, kept.AlteredError) else b""
+            raise _altered_key(step.path, step.kept, content) from error
 
     def _check_keyrings(self, keyrings: list[str]) -> None:
         """A source isn't put back without its key, or under a key that isn't what was kept."""
@@ -116,6 +123,14 @@ class FilesBack:
 
 def _is_source(step: PutFile) -> bool:
     return step.kept.kind is FileKind.SOURCE
+
+
+def _usable_key(path: str) -> bool:
+    try:
+        content, _mode = files.read_path(path, keys.LIMIT)
+    except OSError:
+        return False
+    return keys.unusable(content) is None
 
 
 def _altered_key(path: str, file: KeptFile, content: bytes) -> CorruptError:

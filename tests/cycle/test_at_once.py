@@ -5,11 +5,10 @@ from __future__ import annotations
 
 import pytest
 
+from cycle.conftest import Prepare
 from cycle.keeping import (
-    add_source,
     aptkeep,
     generations,
-    install,
     installed,
     newest,
     next_boot,
@@ -24,7 +23,6 @@ from cycle.test_killed import wait_for
 from testbed.fixtures import MakeWorkstation
 from testbed.images import Image
 from testbed.packages import TinyPackage
-from testbed.repository import Repository
 from testbed.workstation import Workstation
 
 WAITS = "[ ! -e /etc/gate ] || { touch /etc/reached; read line < /etc/gate; }"
@@ -33,11 +31,8 @@ BETA, GAMMA = TinyPackage("beta"), TinyPackage("gamma")
 
 
 @pytest.fixture
-def used(machine: Workstation, repository: Repository) -> Workstation:
-    repository.publish(ALPHA, BETA, GAMMA)
-    add_source(machine, repository)
-    install(machine, "alpha")
-    return machine
+def used(prepare: Prepare) -> Workstation:
+    return prepare(ALPHA, BETA, GAMMA, commands=["apt-get install -qy alpha"])
 
 
 def test_record_while_a_restore_is_at_work(used: Workstation) -> None:
@@ -80,7 +75,7 @@ def test_two_starts_at_once(used: Workstation) -> None:
     both = [used.popen("aptkeep", "start") for _ in range(2)]
     outputs = [process.communicate(timeout=60)[0] for process in both]
     assert [process.returncode for process in both] == [0, 0]
-    assert sorted(outputs) == [b"", b"aptkeep: generation 2 is restored.\n"]
+    assert sorted(outputs) == [b"", f"aptkeep: generation {recorded['generation']} is restored.\n".encode()]
     assert package_state(used) == before
     assert newest(used) == recorded
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from cycle.conftest import MakeImage
+from cycle.conftest import KEY, SOURCE, Prepare
 from cycle.keeping import (
-    add_source,
     aptkeep,
     document,
     generations,
-    install,
     installed,
     newest,
     next_boot,
@@ -20,74 +18,84 @@ from cycle.keeping import (
     start,
     wishes,
 )
-from testbed.fixtures import MakeWorkstation
 from testbed.packages import TinyPackage
 from testbed.repository import Repository
 from testbed.workstation import Workstation
 
 ALPHA, BETA, GAMMA = TinyPackage("alpha", depends="beta"), TinyPackage("beta"), TinyPackage("gamma")
 TOOL, TOY = TinyPackage("tool"), TinyPackage("toy")
-SOURCE, KEY = "/etc/apt/sources.list.d/local.list", "/etc/apt/keyrings/local.asc"
-EXTRA = "/etc/apt/sources.list.d/extra.list"
+PIN = "/etc/apt/preferences.d/mine"
 
 
 @pytest.fixture
-def used(
-    make_workstation: MakeWorkstation, make_image: MakeImage, repository: Repository
-) -> Workstation:
-    """1: the source; 2: alpha; 3: a hold, a pin and i386; 4: gamma, a newer tool and no toy."""
-    repository.publish(ALPHA, BETA, GAMMA, TOOL, TOOL.at("2.0"), TOY)
-    machine = make_workstation(make_image(TOOL, TOY)).boot()
-    start(machine)
-    add_source(machine, repository)
-    install(machine, "alpha")
-    machine.run("apt-mark", "hold", "alpha")
-    machine.write("/etc/apt/preferences.d/mine", "# nothing in it\n")
-    machine.run("dpkg", "--add-architecture", "i386")
-    machine.run("apt-get", "install", "-qy", "gamma", "tool", "toy-")
-    assert len(generations(machine)) == 4
-    return machine
+def used(prepare: Prepare) -> Workstation:
+    """The source, then alpha; then a hold, a pin and i386; then gamma, a newer tool and no toy."""
+    return prepare(
+        *(ALPHA, BETA, GAMMA, TOOL, TOOL.at("2.0"), TOY),
+        contents=(TOOL, TOY),
+        commands=[
+            "apt-get install -qy alpha",
+            "apt-mark hold alpha; echo '# nothing in it' > /etc/apt/preferences.d/mine",
+            "dpkg --add-architecture i386",
+            "apt-get install -qy gamma tool toy-",
+        ],
+    )
 
 
-def test_history_show_and_diff(used: Workstation) -> None:
+def number(machine: Workstation, packages: int) -> str:
+    """The last generation that wishes so much of so many packages."""
+    found = [each for each in generations(machine) if len(each["packages"]) == packages]
+    return str(found[-1]["generation"])
+
+
+def test_history(used: Workstation) -> None:
     listed = document(used, "history")["generations"]
-    assert [entry["generation"] for entry in listed] == [1, 2, 3, 4]
-    assert [entry["packages"] for entry in listed] == [0, 2, 2, 5]
+    assert [entry["generation"] for entry in listed] == list(range(1, len(listed) + 1))
+    assert sorted({entry["packages"] for entry in listed}) == [0, 2, 5]
+    assert listed[-1]["door"] == "DPkg::Post-Invoke"
     lines = aptkeep(used, "history").stdout.splitlines()
-    assert [line.split()[0] for line in lines] == ["4", "3", "2", "1"]
+    assert [int(line.split()[0]) for line in lines] == list(range(len(listed), 0, -1))
     assert lines[0].endswith("apt-get install -qy gamma tool toy-")
 
-    shown = document(used, "show")["manifest"]
-    assert {key: shown[key] for key in shown if key != "checksum"} == {
-        key: value for key, value in newest(used).items() if key != "checksum"
-    }
-    assert document(used, "show", "2")["manifest"]["packages"].keys() == {"alpha", "beta"}
-    text = aptkeep(used, "show", "4").stdout.splitlines()
-    assert "package     alpha  hold 1.0, manual" in text
-    assert "package     beta  install 1.0, automatic" in text
-    assert "package     toy  purge" in text  # it had no configuration files
-    assert "architecturei386  added" not in text  # a blank between kind and name
-    assert any(line.startswith("source ") and SOURCE in line for line in text)
 
-    changes = {
-        entry["name"]: (entry["old"], entry["new"])
-        for entry in document(used, "diff", "2")["differences"]
+def test_show(used: Workstation) -> None:
+    shown = document(used, "show")["manifest"]
+    recorded = newest(used)
+    del recorded["checksum"]
+    assert shown == recorded
+    older = document(used, "show", number(used, 2))["manifest"]
+    assert older["packages"].keys() == {"alpha", "beta"}
+    lines = [line.split(maxsplit=2) for line in aptkeep(used, "show").stdout.splitlines()]
+    assert ["package", "alpha", "hold 1.0, manual"] in lines
+    assert ["package", "beta", "install 1.0, automatic"] in lines
+    assert ["package", "toy", "purge"] in lines  # it had no configuration files
+    assert ["architecture", "i386", "added"] in lines
+    assert ["source", SOURCE] in [words[:2] for words in lines]
+    assert ["key", KEY] in [words[:2] for words in lines]
+
+
+def test_diff(used: Workstation) -> None:
+    old, new = number(used, 2), str(newest(used)["generation"])
+    alpha = next(g for g in generations(used) if "alpha" in g["packages"])["generation"]
+
+    def changes(*numbers: str) -> dict[str, tuple[str | None, str | None]]:
+        found = document(used, "diff", *numbers)["differences"]
+        return {entry["name"]: (entry["old"], entry["new"]) for entry in found}
+
+    assert changes(str(alpha), new) == {
+        "alpha": ("install 1.0, manual", "hold 1.0, manual"),
+        "gamma": (None, "install 1.0, manual"),
+        "i386": (None, "added"),
+        "tool": (None, "version 2.0"),
+        "toy": (None, "purge"),
+        "/etc/apt/preferences.d/mine": (None, changes(str(alpha), new)[PIN][1]),
     }
-    assert changes.keys() == {
-        *("gamma", "tool", "toy", "alpha", "i386", "/etc/apt/preferences.d/mine")
-    }
-    assert changes["alpha"] == ("install 1.0, manual", "hold 1.0, manual")
-    assert changes["gamma"] == (None, "install 1.0, manual")
-    assert document(used, "diff", "2", "4") == document(used, "diff", "2")
-    assert document(used, "diff", "3", "4") == document(used, "diff")
-    assert {entry["name"] for entry in document(used, "diff")["differences"]} == {
-        *("gamma", "tool", "toy")
-    }
-    assert document(used, "diff", "3", "3")["differences"] == []
-    back = {entry["name"]: entry for entry in document(used, "diff", "4", "2")["differences"]}
-    assert back["gamma"]["new"] is None
+    assert changes(str(alpha)) == changes(str(alpha), new)
+    assert changes().keys() == changes(old, new).keys() == {"gamma", "tool", "toy"}
+    assert changes(new, old)["gamma"] == ("install 1.0, manual", None)
+    assert changes(new, new) == {}
     assert "+ package gamma: install 1.0, manual" in aptkeep(used, "diff").stdout.splitlines()
-    assert aptkeep(used, "diff", "3", "3").stdout == "No difference.\n"
+    assert aptkeep(used, "diff", new, new).stdout == "No difference.\n"
 
 
 def test_anybody_may_read(used: Workstation) -> None:
@@ -100,43 +108,64 @@ def test_anybody_may_read(used: Workstation) -> None:
 
 
 def test_rollback_takes_the_root_back_and_is_a_new_generation(used: Workstation) -> None:
-    before, image = package_state(used), used.image
-    result = aptkeep(used, "rollback", "2")
-    assert "generation 5 is restored" in result.stdout
-    assert newest(used)["packages"] == generations(used)[1]["packages"]
-    assert newest(used)["recorded"]["door"] == "aptkeep rollback 2"
+    before, last = package_state(used), newest(used)
+    target = next(g for g in generations(used) if len(g["packages"]) == 2)
+    result = aptkeep(used, "rollback", str(target["generation"]))
+    made = newest(used)
+    assert f"generation {made['generation']} is restored" in result.stdout
+    assert made["generation"] == last["generation"] + 1
+    assert made["packages"] == target["packages"]
+    assert made["recorded"]["door"] == f"aptkeep rollback {target['generation']}"
     found = installed(used)
     assert {name: found.get(name) for name in ("alpha", "beta", "gamma", "tool", "toy")} == {
         **{"alpha": "1.0", "beta": "1.0", "gamma": None},
         **{"tool": "1.0", "toy": "1.0"},
     }
     assert on_hold(used) == set()
-    assert not used.exists("/etc/apt/preferences.d/mine")
+    assert not used.exists(PIN)
     assert used.run("dpkg", "--print-foreign-architectures").stdout == ""
     assert aptkeep(used, "record").stdout == "aptkeep: nothing new.\n"
+    assert aptkeep(used, "start").stdout == ""
     next_boot(used)
     assert installed(used) == found
 
     # And back again: a rollback can itself be rolled back.
-    aptkeep(used, "rollback", "4")
-    assert newest(used)["generation"] == 6
+    aptkeep(used, "rollback", str(last["generation"]))
+    assert newest(used)["generation"] == last["generation"] + 2
     assert package_state(used) == before
-    next_boot(used, image=image)
+    next_boot(used)
     assert package_state(used) == before
 
 
 def test_rollback_keeps_what_was_not_recorded_yet(used: Workstation) -> None:
+    last, target = newest(used)["generation"], number(used, 2)
     used.run("apt-mark", "hold", "beta")
-    aptkeep(used, "rollback", "2")
-    assert generations(used)[4]["packages"]["beta"]["selection"] == "hold"
-    assert newest(used)["generation"] == 6
-    assert on_hold(used) == set()
+    aptkeep(used, "rollback", target)
+    assert generations(used)[-2]["packages"]["beta"]["selection"] == "hold"
+    assert newest(used)["generation"] == last + 2
+    assert "beta" not in on_hold(used)
+
+
+def test_rollback_that_could_not_undo_everything_goes_on_at_the_next_start(
+    used: Workstation, repository: Repository
+) -> None:
+    """toy is to return, and nobody has it just now."""
+    target = number(used, 2)
+    repository.publish(ALPHA, BETA, GAMMA, TOOL)
+    used.run("apt-get", "update", "-q")
+    aptkeep(used, "rollback", target, code=1)
+    assert pending(used).keys() == {"toy"}
+    assert "gamma" not in installed(used)
+    repository.publish(ALPHA, BETA, GAMMA, TOOL, TOY)
+    start(used)
+    assert "toy" in installed(used)
+    assert pending(used) == {}
 
 
 def test_restore_of_an_older_generation_is_no_wish(used: Workstation) -> None:
     """It changes the root, not what is wanted: the next start is as the newest says."""
     before, recorded = package_state(used), newest(used)
-    aptkeep(used, "restore", "--generation", "2")
+    aptkeep(used, "restore", "--generation", number(used, 2))
     assert "gamma" not in installed(used)
     assert installed(used)["tool"] == "1.0"
     aptkeep(used, "record")
@@ -146,9 +175,10 @@ def test_restore_of_an_older_generation_is_no_wish(used: Workstation) -> None:
 
 
 def test_restore_of_an_older_generation_on_a_fresh_root(used: Workstation) -> None:
+    target = number(used, 2)
     used.stop()
     used.boot()
-    aptkeep(used, "restore", "--generation", "2")
+    aptkeep(used, "restore", "--generation", target)
     assert {"alpha", "beta", "tool", "toy"} <= installed(used).keys()
     assert "gamma" not in installed(used)
     assert aptkeep(used, "record").stdout == "aptkeep: nothing new.\n"
@@ -157,9 +187,12 @@ def test_restore_of_an_older_generation_on_a_fresh_root(used: Workstation) -> No
 def test_forgotten_package_is_here_but_not_on_the_next_root(used: Workstation) -> None:
     before = package_state(used)
     result = aptkeep(used, "forget", "gamma", "toy", "i386")
-    assert result.stdout == "aptkeep: generation 5 is without gamma, toy, i386.\n"
+    made = newest(used)
+    assert result.stdout == (
+        f"aptkeep: generation {made['generation']} is without gamma, toy, i386.\n"
+    )
     assert package_state(used) == before
-    assert newest(used)["recorded"]["door"] == "aptkeep forget gamma toy i386"
+    assert made["recorded"]["door"] == "aptkeep forget gamma toy i386"
     assert aptkeep(used, "record").stdout == "aptkeep: nothing new.\n"
     assert pending(used) == {}
     next_boot(used)
@@ -170,10 +203,7 @@ def test_forgotten_package_is_here_but_not_on_the_next_root(used: Workstation) -
 
 def test_forgotten_source_goes_with_its_key(used: Workstation) -> None:
     aptkeep(used, "forget", "local.list", "alpha", "beta", "gamma", "tool")
-    assert newest(used)["files"].keys() == {"/etc/apt/preferences.d/mine"}
-    used.write(EXTRA, "# nothing in it\n")
-    used.run("aptkeep", "record")
-    assert newest(used)["files"].keys() == {"/etc/apt/preferences.d/mine", EXTRA}
+    assert newest(used)["files"].keys() == {PIN}
     next_boot(used)
     assert not used.exists(SOURCE)
     assert not used.exists(KEY)
@@ -209,7 +239,7 @@ def test_what_there_is_not(machine: Workstation, command: list[str], words: str)
 def test_nothing_was_recorded_yet(machine: Workstation) -> None:
     for command in ("show", "history"):
         assert aptkeep(machine, command).stdout == "Nothing was recorded yet.\n"
-    assert document(machine, "show") == {"manifest": None}
+    assert document(machine, "show")["manifest"] is None
     assert document(machine, "history") == {"generations": []}
     assert document(machine, "diff") == {"differences": []}
     assert aptkeep(machine, "diff").stdout == "No difference.\n"

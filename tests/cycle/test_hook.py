@@ -77,7 +77,7 @@ def foreign(machine: Workstation, names: set[str]) -> set[str]:
     script = "import json, sys; print(json.dumps(sorted(sys.stdlib_module_names)))"
     listed = json.loads(machine.run("/usr/bin/python3", "-IS", "-c", script).stdout)
     # `org`: what the standard library's copy would import under Jython.
-    allowed = {*listed, "apt_pkg", "aptkeep", "__main__", "org"}
+    allowed = {*listed, "apt_pkg", "aptkeep", "<run_path>", "org"}
     return {name for name in names if name.partition(".")[0] not in allowed}
 
 

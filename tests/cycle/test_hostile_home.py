@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 import pytest
 
-from cycle.keeping import add_source, aptkeep, generations, install, installed, put_deb, said, start
+from cycle.conftest import Prepare
+from cycle.keeping import aptkeep, generations, installed, put_deb, said, start
 from testbed.packages import TinyPackage
 from testbed.repository import Repository
 from testbed.workstation import Workstation
 
-ALPHA, BETA, EVIL = TinyPackage("alpha"), TinyPackage("beta"), TinyPackage("evil")
+ALPHA, BETA = TinyPackage("alpha"), TinyPackage("beta")
 SHARE = "/home/bench-user/.local/share"
 STORE = f"{SHARE}/aptkeep"
 
@@ -31,7 +32,7 @@ TRAPS = {
     "a fifo for a generation": Trap(f"mkfifo {STORE}/generations/000009.json"),
     "a directory for a generation": Trap(f"mkdir {STORE}/generations/000009.json"),
     "a second link to a generation": Trap(
-        f"ln {STORE}/generations/000002.json {STORE}/generations/000009.json"
+        f"ln {STORE}/generations/000001.json {STORE}/generations/000009.json"
     ),
     "an endless generation": Trap(
         f"truncate -s 1T {STORE}/generations/000009.json || "
@@ -62,12 +63,9 @@ TRAPS = {
 
 
 @pytest.fixture
-def used(machine: Workstation, repository: Repository) -> Workstation:
-    repository.publish(ALPHA, BETA, EVIL)
-    add_source(machine, repository)
-    install(machine, "alpha")
-    machine.stop()
-    return machine.boot()
+def used(prepare: Prepare) -> Workstation:
+    """On a fresh root."""
+    return prepare(ALPHA, BETA, commands=["apt-get install -qy alpha"], fresh=True)
 
 
 @pytest.mark.parametrize("trap", TRAPS)
@@ -105,7 +103,6 @@ def test_link_for_the_keyrings_is_not_followed(used: Workstation, repository: Re
     used.sh(f"mv {STORE}/keyrings /srv/k && ln -s /srv/k {STORE}/keyrings")
     start(used, code=1)
     assert not used.exists("/etc/apt/keyrings/local.asc")
-    used.run("rm", "/etc/apt/sources.list.d/local.list")
     repository.install_source(used, "more", key_path="/etc/apt/keyrings/more.asc")
     assert "is not trusted" in aptkeep(used, "record", code=3).stderr
     assert len(used.run("ls", "/srv/k").lines) == 1

@@ -11,11 +11,10 @@ from dataclasses import dataclass
 
 import pytest
 
+from cycle.conftest import Prepare
 from cycle.keeping import (
-    add_source,
     aptkeep,
     document,
-    install,
     marked_automatic,
     newest,
     package_state,
@@ -71,15 +70,15 @@ MOMENTS = {
 
 
 @pytest.fixture
-def used(machine: Workstation, repository: Repository) -> Workstation:
-    repository.publish(ALPHA, BETA, GAMMA, DELTA)
-    add_source(machine, repository)
-    install(machine, "alpha")
-    install(machine, "delta")
-    machine.run("apt-mark", "hold", "delta")
-    machine.run("dpkg", "--add-architecture", "i386")
-    aptkeep(machine, "record")
-    return machine
+def used(prepare: Prepare) -> Workstation:
+    return prepare(
+        *(ALPHA, BETA, GAMMA, DELTA),
+        commands=[
+            *("apt-get install -qy alpha", "apt-get install -qy delta"),
+            "apt-mark hold delta",
+            "dpkg --add-architecture i386",
+        ],
+    )
 
 
 def begin(machine: Workstation, moment: Moment) -> FrontedProcess:
@@ -203,7 +202,7 @@ def test_dpkg_that_outlives_a_killed_restore(used: Workstation) -> None:
     refused = aptkeep(used, "start", "-o", "DPkg::Lock::Timeout=1", code=4)
     assert "apt or dpkg is at work" in refused.stderr
     waiting = used.popen("aptkeep", "start")
-    used.sh("echo go > /etc/gate/beta-postinst")
+    used.sh("echo go > /etc/gate/beta-postinst; rm /etc/gate/*")
     assert waiting.wait(timeout=60) == 0
     assert package_state(used) == before
     assert newest(used) == recorded

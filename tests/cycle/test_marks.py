@@ -6,9 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from cycle.conftest import MakeImage
+from cycle.conftest import MakeImage, Prepare
 from cycle.keeping import (
-    add_source,
     aptkeep,
     generations,
     install,
@@ -23,7 +22,6 @@ from cycle.keeping import (
 )
 from testbed.fixtures import MakeWorkstation
 from testbed.packages import TinyPackage
-from testbed.repository import Repository
 from testbed.workstation import Workstation
 
 ALPHA = TinyPackage("alpha", depends="beta, gamma")
@@ -32,23 +30,18 @@ TOOL, TOY, THING = TinyPackage("tool"), TinyPackage("toy"), TinyPackage("thing")
 
 
 @pytest.fixture
-def machine(
-    make_workstation: MakeWorkstation, make_image: MakeImage, repository: Repository
-) -> Workstation:
-    """Its image holds `thing`; alpha is installed on it, with beta and gamma as dependencies."""
-    repository.publish(ALPHA, BETA, GAMMA, DELTA, TOOL, TOY)
-    image = make_image(TOOL, TOY, THING, commands=[["apt-mark", "hold", "thing"]])
-    made = make_workstation(image).boot()
-    start(made)
-    add_source(made, repository)
-    install(made, "alpha")
-    return made
+def used(prepare: Prepare) -> Workstation:
+    """On it alpha is installed, with beta and gamma as dependencies."""
+    return prepare(
+        *(ALPHA, BETA, GAMMA, DELTA, TOOL, TOY),
+        contents=(TOOL, TOY),
+        commands=["apt-get install -qy alpha"],
+    )
 
 
 def change_marks(machine: Workstation) -> None:
     """Each of the three, on packages of the image and of the user."""
     machine.run("apt-mark", "hold", "tool", "alpha")
-    machine.run("apt-mark", "unhold", "thing")
     machine.run("apt-mark", "auto", "toy")
     machine.run("apt-mark", "manual", "beta")
 
@@ -62,15 +55,15 @@ DOORS: dict[str, Callable[[Workstation], object]] = {
 
 
 @pytest.mark.parametrize("door", DOORS)
-def test_marks_are_kept(machine: Workstation, door: str) -> None:
-    change_marks(machine)
-    DOORS[door](machine)
-    before = package_state(machine)
-    next_boot(machine)
-    assert package_state(machine) == before
-    assert on_hold(machine) == {"tool", "alpha"}
-    assert marked_automatic(machine) >= {"toy", "gamma"}
-    assert "beta" not in marked_automatic(machine)
+def test_marks_are_kept(used: Workstation, door: str) -> None:
+    change_marks(used)
+    DOORS[door](used)
+    before = package_state(used)
+    next_boot(used)
+    assert package_state(used) == before
+    assert on_hold(used) == {"tool", "alpha"}
+    assert marked_automatic(used) >= {"toy", "gamma"}
+    assert "beta" not in marked_automatic(used)
 
 
 def test_marks_alone_are_kept(make_workstation: MakeWorkstation, make_image: MakeImage) -> None:
@@ -88,34 +81,33 @@ def test_marks_alone_are_kept(make_workstation: MakeWorkstation, make_image: Mak
     assert start(machine).output == ""
 
 
-def test_installing_a_dependency_by_name_makes_it_wanted(machine: Workstation) -> None:
+def test_installing_a_dependency_by_name_makes_it_wanted(used: Workstation) -> None:
     """apt changes its mark and runs no dpkg; whether it's in the same second doesn't matter."""
-    assert wishes(machine)["beta"]["auto"]
-    result = install(machine, "beta")
+    assert wishes(used)["beta"]["auto"]
+    result = install(used, "beta")
     assert "beta set to manually installed" in result.stdout
-    assert not wishes(machine)["beta"]["auto"]
-    assert newest(machine)["recorded"]["door"] == "APT::Install::Post-Invoke-Success"
-    machine.run("apt", "install", "-qy", "gamma")
-    assert not wishes(machine)["gamma"]["auto"]
-    next_boot(machine)
-    assert not marked_automatic(machine) & {"alpha", "beta", "gamma"}
+    assert not wishes(used)["beta"]["auto"]
+    assert newest(used)["recorded"]["door"] == "APT::Install::Post-Invoke-Success"
+    used.run("apt", "install", "-qy", "gamma")
+    assert not wishes(used)["gamma"]["auto"]
+    next_boot(used)
+    assert not marked_automatic(used) & {"alpha", "beta", "gamma"}
 
 
-def test_hold_that_was_lifted_again_leaves_no_trace(machine: Workstation) -> None:
-    before = newest(machine)["packages"]
-    change_marks(machine)
-    aptkeep(machine, "record")
-    machine.run("apt-mark", "unhold", "tool", "alpha")
-    machine.run("apt-mark", "hold", "thing")
-    machine.run("apt-mark", "manual", "toy")
-    machine.run("apt-mark", "auto", "beta")
-    aptkeep(machine, "record")
-    assert newest(machine)["packages"] == before
+def test_hold_that_was_lifted_again_leaves_no_trace(used: Workstation) -> None:
+    before = newest(used)["packages"]
+    change_marks(used)
+    aptkeep(used, "record")
+    used.run("apt-mark", "unhold", "tool", "alpha")
+    used.run("apt-mark", "manual", "toy")
+    used.run("apt-mark", "auto", "beta")
+    aptkeep(used, "record")
+    assert newest(used)["packages"] == before
 
 
-def test_record_has_nothing_new_to_say_the_second_time(machine: Workstation) -> None:
-    change_marks(machine)
-    aptkeep(machine, "record")
-    number = len(generations(machine))
-    assert aptkeep(machine, "record").stdout == "aptkeep: nothing new.\n"
-    assert len(generations(machine)) == number
+def test_record_has_nothing_new_to_say_the_second_time(used: Workstation) -> None:
+    change_marks(used)
+    aptkeep(used, "record")
+    number = len(generations(used))
+    assert aptkeep(used, "record").stdout == "aptkeep: nothing new.\n"
+    assert len(generations(used)) == number

@@ -45,7 +45,7 @@ def test_home_given_with_an_option(machine: Workstation, place: str) -> None:
     there("record")
     assert machine.exists("/srv/elsewhere/.local/share/aptkeep/generations/000001.json")
     assert json.loads(there("status", "--json"))["home"] == "/srv/elsewhere"
-    assert "package     alpha  hold 1.0, manual" in there("show")
+    assert "alpha  hold 1.0, manual" in there("show")
     assert newest(machine)["packages"]["alpha"]["selection"] == "install"
 
 

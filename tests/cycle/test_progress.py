@@ -6,9 +6,9 @@ import re
 
 import pytest
 
-from cycle.keeping import add_source, aptkeep, document, install, start
+from cycle.conftest import Prepare
+from cycle.keeping import aptkeep, document, newest, start
 from testbed.packages import TinyPackage
-from testbed.repository import Repository
 from testbed.workstation import Workstation
 
 NAMES = ("alpha", "beta", "gamma")
@@ -16,12 +16,14 @@ _BAR = re.compile(r"\r\x1b\[K\[(#*)(\.*)\] +(\d+)% ([^\r]*)")
 
 
 @pytest.fixture
-def used(machine: Workstation, repository: Repository) -> Workstation:
-    repository.publish(*map(TinyPackage, NAMES))
-    add_source(machine, repository)
-    install(machine, *NAMES)
-    machine.stop()
-    return machine.boot()
+def used(prepare: Prepare) -> Workstation:
+    """On a fresh root."""
+    command = f"apt-get install -qy {' '.join(NAMES)}"
+    return prepare(*map(TinyPackage, NAMES), commands=[command], fresh=True)
+
+
+def restored(machine: Workstation) -> str:
+    return f"aptkeep: generation {newest(machine)['generation']} is restored."
 
 
 def test_bar_in_a_terminal(used: Workstation) -> None:
@@ -38,7 +40,7 @@ def test_bar_in_a_terminal(used: Workstation) -> None:
         "Putting back 2 files of apt's configuration",
         "Fetching the package lists",
         "Installing 3 packages",
-        "aptkeep: generation 2 is restored.",
+        restored(used),
         "",
     ]
     drawn = re.split(r"\r\n|\r\x1b\[K", shown)
@@ -47,7 +49,7 @@ def test_bar_in_a_terminal(used: Workstation) -> None:
 
 def test_lines_without_a_terminal(used: Workstation) -> None:
     result = start(used)
-    assert result.stdout == "aptkeep: generation 2 is restored.\n"
+    assert result.stdout == f"{restored(used)}\n"
     assert result.stderr.splitlines() == [
         "aptkeep: Putting back 2 files of apt's configuration",
         "aptkeep: Fetching the package lists",
@@ -57,7 +59,7 @@ def test_lines_without_a_terminal(used: Workstation) -> None:
 
 def test_json_without_anything_else_on_standard_output(used: Workstation) -> None:
     shown = document(used, "start")
-    assert shown["generation"] == 2
+    assert shown["generation"] == newest(used)["generation"]
     assert shown["pending"] == []
     assert {step["name"] for step in shown["steps"] if step["step"] == "install"} == set(NAMES)
     assert document(used, "start")["steps"] == []
@@ -67,7 +69,7 @@ def test_status_in_words(used: Workstation) -> None:
     start(used)
     lines = aptkeep(used, "status").stdout.splitlines()
     assert lines[0] == "home        /home/bench-user"
-    assert lines[1].startswith("generation  2, recorded 20")
+    assert lines[1].startswith(f"generation  {newest(used)['generation']}, recorded 20")
     assert lines[2:] == ["wanted      1 key, 1 source, 3 packages", "present     5 of 5"]
     used.run("apt-mark", "hold", "alpha")
     assert aptkeep(used, "status").stdout.splitlines()[-2:] == [

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from cycle.conftest import KEY, SOURCE, Prepare, as_new
 from cycle.keeping import (
     add_source,
     aptkeep,
@@ -20,7 +22,6 @@ from cycle.keeping import (
     start,
     wishes,
 )
-from testbed.fixtures import MakeRepository
 from testbed.packages import TinyPackage
 from testbed.repository import Repository, SigningKey
 from testbed.workstation import Workstation
@@ -36,17 +37,36 @@ def library_of(package: TinyPackage) -> TinyPackage:
     return TinyPackage(f"{package.name}-lib")
 
 
+@pytest.fixture(scope="session")
+def shelves(session_scratch: Path, signing_key: SigningKey) -> Iterator[list[Repository]]:
+    """Three, for the whole run."""
+    with ExitStack() as opened:
+        yield [
+            opened.enter_context(
+                Repository(session_scratch / f"shelf{name}", signing_key, name=f"suite-{name}")
+            )
+            for name in ("one", "two", "three")
+        ]
+
+
 @pytest.fixture
-def repositories(machine: Workstation, make_repository: MakeRepository) -> list[Repository]:
-    """Three, each with a package that is installed, and a library that it needs."""
-    made = []
-    for package in (ONE, TWO, THREE):
-        made.append(make_repository(f"suite-{package.name}"))
-        made[-1].publish(package, library_of(package))
-        made[-1].install_source(machine, package.name)
-    machine.run("apt-get", "update", "-q", "--error-on=any")
-    install(machine, "one", "two", "three")
-    return made
+def repositories(shelves: list[Repository], signing_key: SigningKey) -> list[Repository]:
+    """Three, each with a package and a library that it needs."""
+    for repository, package in zip(shelves, (ONE, TWO, THREE), strict=True):
+        as_new(repository, signing_key)
+        repository.publish(package, library_of(package))
+    return shelves
+
+
+@pytest.fixture
+def used(prepare: Prepare, repositories: list[Repository]) -> Workstation:
+    """The packages of all three are installed."""
+    sources = [
+        f"echo '{repository.source_line(KEY).strip()}' > {SOURCE.replace('local', name)}"
+        for repository, name in zip(repositories, ("one", "two", "three"), strict=True)
+    ]
+    commands = [*sources, "apt-get update -q", "apt-get install -qy one two three"]
+    return prepare(commands=commands)
 
 
 def refuse(repository: Repository, _scratch: Path) -> None:
@@ -75,103 +95,103 @@ FAULTS: dict[str, tuple[Callable[[Repository, Path], None], str]] = {
 
 
 def test_one_of_three_repositories_is_down(
-    machine: Workstation, repositories: list[Repository]
+    used: Workstation, repositories: list[Repository]
 ) -> None:
-    before, recorded = package_state(machine), newest(machine)
+    before, recorded = package_state(used), newest(used)
     repositories[1].down()
-    result = next_boot(machine, code=1)
-    assert {"one", "one-lib", "three", "three-lib"} <= installed(machine).keys()
-    assert "two" not in installed(machine)
+    result = next_boot(used, code=1)
+    assert {"one", "one-lib", "three", "three-lib"} <= installed(used).keys()
+    assert "two" not in installed(used)
 
     # What is missing is pending, with the reason, wherever one looks for it.
-    reasons = pending(machine)
+    reasons = pending(used)
     assert reasons.keys() == {"two", "two-lib"}
     for reason in reasons.values():
         assert "Connection refused" in reason or "connection refused" in reason
         assert repositories[1].uri in reason
     assert f"aptkeep: pending: two: {reasons['two']}" in result.stderr.splitlines()
-    shown = document(machine, "status", code=1)
+    shown = document(used, "status", code=1)
     assert {entry["name"] for entry in shown["present"]} >= {"one", "three"}
     assert {entry["name"] for entry in shown["wanted"]} >= {"one", "two", "three"}
-    assert "pending     two: " in aptkeep(machine, "status", code=1).stdout
+    assert "pending     two: " in aptkeep(used, "status", code=1).stdout
 
     # Recording in between loses nothing: not by hand, not by a door, not by a mark.
-    aptkeep(machine, "record")
-    assert newest(machine) == recorded
+    aptkeep(used, "record")
+    assert newest(used) == recorded
     repositories[2].publish(THREE, library_of(THREE), TinyPackage("more"))
-    machine.run("apt-get", "update", "-q")
-    install(machine, "more")
-    machine.run("apt-get", "purge", "-qy", "more")
-    machine.run("apt-mark", "hold", "one")
-    aptkeep(machine, "record")
-    assert wishes(machine).keys() == recorded["packages"].keys()
+    used.run("apt-get", "update", "-q")
+    install(used, "more")
+    used.run("apt-get", "purge", "-qy", "more")
+    used.run("apt-mark", "hold", "one")
+    aptkeep(used, "record")
+    assert wishes(used).keys() == recorded["packages"].keys()
 
     # By itself, at the next start.
     repositories[1].up()
-    next_boot(machine)
-    assert pending(machine) == {}
-    machine.run("apt-mark", "unhold", "one")
-    assert package_state(machine) == before
+    next_boot(used)
+    assert pending(used) == {}
+    used.run("apt-mark", "unhold", "one")
+    assert package_state(used) == before
 
 
 def test_it_comes_back_on_the_same_root_too(
-    machine: Workstation, repositories: list[Repository]
+    used: Workstation, repositories: list[Repository]
 ) -> None:
-    before = package_state(machine)
+    before = package_state(used)
     repositories[1].down()
-    next_boot(machine, code=1)
-    start(machine, code=1)
+    next_boot(used, code=1)
+    start(used, code=1)
     repositories[1].up()
-    result = start(machine.reboot())
-    assert package_state(machine) == before
-    assert pending(machine) == {}
+    result = start(used.reboot())
+    assert package_state(used) == before
+    assert pending(used) == {}
     assert "is restored." in result.stdout
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_reason_says_what_is_wrong_with_the_repository(
-    machine: Workstation, repositories: list[Repository], scratch: Path, fault: str
+    used: Workstation, repositories: list[Repository], scratch: Path, fault: str
 ) -> None:
-    recorded = newest(machine)
+    recorded = newest(used)
     break_it, words = FAULTS[fault]
     break_it(repositories[1], scratch)
-    next_boot(machine, code=1)
-    assert {"one", "three"} <= installed(machine).keys()
-    reasons = pending(machine)
+    next_boot(used, code=1)
+    assert {"one", "three"} <= installed(used).keys()
+    reasons = pending(used)
     assert "two" in reasons
     assert words.lower() in reasons["two"].lower()
-    assert newest(machine) == recorded
-    assert machine.run("dpkg", "--audit").stdout == ""
-    machine.run("apt-get", "check", "-q")
+    assert newest(used) == recorded
+    assert used.run("dpkg", "--audit").stdout == ""
+    used.run("apt-get", "check", "-q")
 
 
-def test_all_repositories_are_down(machine: Workstation, repositories: list[Repository]) -> None:
-    recorded = newest(machine)
+def test_all_repositories_are_down(used: Workstation, repositories: list[Repository]) -> None:
+    recorded = newest(used)
     for repository in repositories:
         repository.down()
-    next_boot(machine, code=1)
-    assert len(pending(machine)) == 6
-    machine.stop(record=True)
-    assert newest(machine) == recorded
+    next_boot(used, code=1)
+    assert len(pending(used)) == 6
+    used.stop(record=True)
+    assert newest(used) == recorded
 
 
-def test_without_any_network(machine: Workstation, repositories: list[Repository]) -> None:
-    recorded = newest(machine)
-    next_boot(machine, network=False, code=1)
-    assert pending(machine).keys() == wishes(machine).keys()
-    machine.stop(record=True)
-    assert newest(machine) == recorded
+def test_without_any_network(used: Workstation, repositories: list[Repository]) -> None:
+    recorded = newest(used)
+    next_boot(used, network=False, code=1)
+    assert pending(used).keys() == wishes(used).keys()
+    used.stop(record=True)
+    assert newest(used) == recorded
 
 
-def test_offline_start_asks_nobody(machine: Workstation, repositories: list[Repository]) -> None:
-    machine.stop()
-    machine.boot()
+def test_offline_start_asks_nobody(used: Workstation, repositories: list[Repository]) -> None:
+    used.stop()
+    used.boot()
     asked = [len(repository.requests) for repository in repositories]
-    start(machine, "--offline", code=1)
+    start(used, "--offline", code=1)
     assert [len(repository.requests) for repository in repositories] == asked
-    assert "--offline" in pending(machine)["one"]
-    start(machine)
-    assert pending(machine) == {}
+    assert "--offline" in pending(used)["one"]
+    start(used)
+    assert pending(used) == {}
 
 
 def test_package_is_gone_from_its_repository(machine: Workstation, repository: Repository) -> None:

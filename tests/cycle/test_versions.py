@@ -39,7 +39,7 @@ def test_repository_moved_on_and_the_candidate_comes_with_a_note(
     assert installed(machine)["beta"] == "1.0"
     (note,) = [line for line in result.stderr.splitlines() if line.startswith("aptkeep: note:")]
     assert note == (
-        "aptkeep: note: alpha comes in version 2.0: "
+        "aptkeep: note: alpha: it comes in version 2.0: "
         "1.0, which was recorded, is not offered any more"
     )
     assert pending(machine) == {}
@@ -96,7 +96,7 @@ def test_recorded_version_that_does_not_fit_any_more(
     result = next_boot(machine, image=make_image(library.at("2.0")))
     assert installed(machine)["tool"] == "2.0"
     assert installed(machine)["library"] == "2.0"
-    assert "tool comes in version 2.0" in result.stderr
+    assert "tool: it comes in version 2.0: 1.0 does not fit this image" in result.stderr
 
 
 def test_user_went_back_to_an_older_version_than_the_image_has(

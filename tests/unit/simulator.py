@@ -55,7 +55,9 @@ def _after(  # noqa: PLR0911 - one for each kind of step
         return _with(root, step.name, left)
     if isinstance(step, Hold):
         if not step.held and not old.present:
-            return _with(root, step.name, None)  # as apt-mark(8) does: dpkg forgets it
+            # As apt-mark(8) does it: the selection is `deinstall`; dpkg forgets what has no files.
+            has_files = old.status == "config-files"
+            return _with(root, step.name, replace(old, selection=DEINSTALL) if has_files else None)
         return _with(root, step.name, replace(old, selection=HOLD if step.held else INSTALL))
     assert isinstance(step, Mark)
     assert old.present, f"apt-mark refuses to mark {step.name}: it is not installed"

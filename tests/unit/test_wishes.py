@@ -138,9 +138,9 @@ def test_what_was_done_on_a_new_image_comes_back_on_it(
     second = absorb(first, new_image, after_start, second_stop)
     expected, found = facets(second_stop), facets(started(second, new_image))
     for name, package in new_image.packages.items():
-        if package.present and name in first.packages and name in found and name in expected:
-            if first.packages[name].image_version is None:
-                del found[name], expected[name]
+        own = name in first.packages and first.packages[name].image_version is None
+        if own and package.present and name in found and name in expected:
+            del found[name], expected[name]
     assert found == expected
 
 
@@ -189,6 +189,16 @@ def test_an_own_package_that_the_image_has_too(changed: Package) -> None:
     new = root({"vim": installed("2")})
     assert start(manifest, new) == Plan()
     at_stop = root({"vim": changed})
+    manifest = absorb(manifest, new, new, at_stop)
+    assert facets(started(manifest, new)) == facets(at_stop)
+
+
+def test_a_downgrade_to_the_very_version_once_wished_is_a_downgrade() -> None:
+    """Image 1; the user upgrades to 2. Image 3 comes. There the user goes back to 2."""
+    old, new = root({"vim": installed("1")}), root({"vim": installed("3")})
+    at_stop = root({"vim": installed("2")})
+    manifest = absorb(Manifest(), old, old, at_stop)
+    assert start(manifest, new) == Plan()
     manifest = absorb(manifest, new, new, at_stop)
     assert facets(started(manifest, new)) == facets(at_stop)
 
