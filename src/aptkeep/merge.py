@@ -114,7 +114,7 @@ def _package_wish(
     selection, version, auto = merged("selection"), merged("version"), merged("auto")
     if selection is None and version is None and auto is None:
         return None
-    if version is not None and version == wish.version:
+    if version is not None and was.version == now.version:
         # The version is the old wish's: what it was relative to, and where, stays with it.
         return PackageWish(selection, version, auto, wish.image_version, wish.release)
     return PackageWish(selection, version, auto, image.version, release)
