@@ -6,16 +6,18 @@ On the hook path.
 from __future__ import annotations
 
 import contextlib
+import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from aptkeep.errors import AptkeepError
-from aptkeep.machine import observe
+from aptkeep.machine import observe, sources
 from aptkeep.machine.apt import history
 from aptkeep.machine.state import Anchor, Observed, State
 from aptkeep.merge import absorb, settle, without
 from aptkeep.model import (
     KEYRINGS,
+    FileGone,
     FileKind,
     Generation,
     KeptFile,
@@ -107,8 +109,7 @@ def record(
     state.save_observation(now)
     if touched is not None:
         state.end_restore()
-    told = {entry.subject for entry in last.unkept}
-    unkept = tuple(entry for entry in now.unkept if entry.subject not in told)
+    unkept = tuple(entry for entry in now.unkept if entry not in last.unkept)
     return replace(recorded, unkept=unkept, said=tuple(said))
 
 
@@ -168,7 +169,7 @@ def _into_store(  # noqa: PLR0917 - each is a different thing
         newest = generations.newest(store)
         absorbed = _absorb(configuration, state, last, store, newest.manifest, now)
         absorbed = _examined(newest.manifest, absorbed, snapshot)
-        absorbed = _proven(configuration, absorbed, snapshot)
+        absorbed = _proven(configuration, newest.manifest, absorbed, snapshot)
         generation = None
         _keep_files(store, absorbed, snapshot, changed)
         if absorbed != newest.manifest:
@@ -237,20 +238,47 @@ def _examined(old: Manifest, new: Manifest, snapshot: observe.Snapshot) -> Manif
 
 
 def _proven(
-    configuration: Configuration, manifest: Manifest, snapshot: observe.Snapshot
+    configuration: Configuration, old: Manifest, manifest: Manifest, snapshot: observe.Snapshot
 ) -> Manifest:
-    """`manifest`, with the day of proof for sources whose signatures verify by now."""
+    """`manifest`, with the day of proof for the sources whose signatures verify by now.
+
+    A proof is of the keys that were there: a keyring that changed undoes it. It's renewed when
+    it's older than a week, so that the history isn't one of proofs.
+    """
+    today, stale = log.timestamp()[:10], log.timestamp(time.time() - 7 * 86400)[:10]
+    changed = {
+        path
+        for path in {*old.files, *manifest.files}
+        if _key_content(old.files.get(path)) != _key_content(manifest.files.get(path))
+    }
     files = dict(manifest.files)
     for path, wish in manifest.files.items():
-        if not isinstance(wish, KeptFile) or wish.kind is not FileKind.SOURCE or wish.proven:
-            continue
         found = snapshot.observation.files.get(path)
-        if found is not None and found.sha256 == wish.sha256:
+        if not isinstance(wish, KeptFile) or wish.kind is not FileKind.SOURCE or found is None:
+            continue
+        if found.sha256 != wish.sha256:
+            continue
+        proven = wish.proven
+        if proven and changed & _keys_of(path, snapshot):
+            proven = None
+        if proven is None or proven < stale:
             from aptkeep.machine import proof  # noqa: PLC0415 - off the usual path of a hook
 
-            if proof.prove(path, snapshot, configuration.paths.lists).proven:
-                files[path] = replace(wish, proven=log.timestamp()[:10])
+            verified = proof.prove(path, snapshot, configuration.paths.lists).proven
+            proven = today if verified else proven
+        files[path] = replace(wish, proven=proven)
     return replace(manifest, files=files) if files != manifest.files else manifest
+
+
+def _key_content(wish: KeptFile | FileGone | None) -> str | None:
+    return wish.sha256 if isinstance(wish, KeptFile) and wish.kind in KEYRINGS else None
+
+
+def _keys_of(path: str, snapshot: observe.Snapshot) -> set[str]:
+    """The keyrings that a source is verified with: those that it names, else all trusted ones."""
+    found = snapshot.observation.files
+    named = sources.keyrings(path, snapshot.contents[found[path].sha256])
+    return set(named) or {p for p, kept_ in found.items() if kept_.kind is FileKind.TRUSTED_KEY}
 
 
 def describe(generation: Generation) -> str:

@@ -41,7 +41,7 @@ from aptkeep.plan import (
 from aptkeep.put_back import FilesBack, attempt
 from aptkeep.record import record, take_baseline, unrecorded
 from aptkeep.repositories import diagnose
-from aptkeep.review import review_days, source_reports
+from aptkeep.review import keyrings_of, review_days, source_reports
 from aptkeep.store import generations, kept, log
 from aptkeep.store.home import find as find_home
 from aptkeep.store.tree import Directory, open_existing
@@ -355,7 +355,8 @@ class _Restore:
 
     def _observe(self) -> Observation:
         home = find_home(self._configuration.settings.home)
-        return observe.observe(self._configuration, home=home).observation
+        wanted = keyrings_of(self._target.manifest)
+        return observe.observe(self._configuration, home=home, keyrings=wanted).observation
 
 
 def _wanted(todo: Plan, offered: Offered) -> list[Wanted]:

@@ -50,10 +50,10 @@ def status(configuration: Configuration) -> Status:
     """Wanted, present, pending with reasons, not yet recorded."""
     home = find_home(configuration.settings.home)
     state = State(configuration.paths.state)
-    snapshot = observe.observe(configuration, home=home)
     undone = None
     with open_existing(home, configuration.settings.store) as store:
         newest = generations.newest(store) if store is not None else generations.Newest()
+        snapshot = observe.observe(configuration, home=home, keyrings=keyrings_of(newest.manifest))
         reports = source_reports(store, newest.manifest) if store is not None else []
         number = state.undoing()
         if store is not None and number is not None:
@@ -138,6 +138,15 @@ def source_reports(store: Directory, manifest: Manifest) -> list[SourceReport]:
             with contextlib.suppress(AptkeepError):  # a damaged copy is `verify`'s to say
                 found[path] = wish, sources.entries(path, kept.get(store, path, wish))
     return report(found, manifest.files, today, soon)
+
+
+def keyrings_of(manifest: Manifest) -> list[str]:
+    """The keyrings that are wanted outside the home, whether or not a source names them now."""
+    return [
+        path
+        for path, wish in manifest.files.items()
+        if isinstance(wish, KeptFile) and wish.kind is FileKind.KEY
+    ]
 
 
 def review_days() -> tuple[str, str]:

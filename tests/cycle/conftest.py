@@ -13,6 +13,7 @@ import pytest
 from cycle.keeping import start
 from testbed import commands as host
 from testbed import images, packages
+from testbed.files import remove_tree
 from testbed.fixtures import MakeWorkstation
 from testbed.images import HOME, Image
 from testbed.packages import TinyPackage
@@ -228,6 +229,9 @@ def prepared(
         cache=False,
         directory=directory,
     )
-    home = directory / "home"
-    host.run("cp", "-a", used.layers[0] / HOME[1:], home)
+    # Out of the root with it: a root whose home isn't mounted has an empty directory there.
+    inside, home = used.layers[0] / HOME[1:], directory / "home"
+    host.run("cp", "-a", inside, home)
+    for each in inside.iterdir():
+        remove_tree(each)
     return Prepared(image, used, home)

@@ -155,9 +155,11 @@ def test_key_in_the_home_that_is_a_link_to_a_secret_is_not_kept(
 
 def test_control_characters_reach_no_terminal(used: Workstation) -> None:
     start(used)
-    used.write("/etc/apt/sources.list.d/odd.list", "deb [signed-by=/tmp/\x1b[31mred] http://x y z\n")
-    recorded = aptkeep(used, "record")
-    assert "\x1b" not in recorded.output
-    assert "\\x1b[31mred" in recorded.stderr
+    used.run("apt-get", "install", "-qy", "-o", "Test::Colour=\x1b[31mred\x07", "beta")
+    for command in ("history", "show"):
+        shown = aptkeep(used, command).output
+        assert "\\x1b[31mred\\x07" in shown
+        assert "\x1b" not in shown
     log = (used.home / ".local/share/aptkeep/log").read_text()
+    assert "\\x1b[31mred" in log
     assert "\x1b" not in log

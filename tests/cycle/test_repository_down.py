@@ -109,11 +109,12 @@ def test_one_of_three_repositories_is_down(
     for reason in reasons.values():
         assert "Connection refused" in reason or "connection refused" in reason
         assert repositories[1].uri in reason
-    assert f"aptkeep: pending: two: {reasons['two']}" in result.stderr.splitlines()
+    (line,) = [line for line in result.stderr.splitlines() if "pending: two" in line]
+    assert line.endswith(reasons["two"])
     shown = document(used, "status", code=1)
     assert {entry["name"] for entry in shown["present"]} >= {"one", "three"}
     assert {entry["name"] for entry in shown["wanted"]} >= {"one", "two", "three"}
-    assert "pending     two: " in aptkeep(used, "status", code=1).stdout
+    assert "pending     two" in aptkeep(used, "status", code=1).stdout
 
     # Recording in between loses nothing: not by hand, not by a door, not by a mark.
     aptkeep(used, "record")

@@ -17,9 +17,11 @@ if TYPE_CHECKING:
 LIMIT = 4 * 1024 * 1024
 """The largest keyring that is kept, in bytes; Debian's own is 60 kB."""
 
+PRIVATE_KEY_HELD = "it holds a secret key, which never leaves its owner"
+
 _PUBLIC_KEY = 6
 _PRIVATE = (5, 7)
-_PRIVATE_BLOCK = b"-----BEGIN PGP PRIVATE KEY BLOCK-----"
+PRIVATE_BLOCK = b"-----BEGIN PGP PRIVATE KEY BLOCK-----"
 _PUBLIC_BLOCK = re.compile(
     rb"-----BEGIN PGP PUBLIC KEY BLOCK-----[^\n]*\n(?:[^\n]*:[^\n]*\n)*(.*?)"
     rb"-----END PGP PUBLIC KEY BLOCK-----",
@@ -38,11 +40,11 @@ def unusable(content: bytes) -> str | None:
     if content[8:12] == _GPG_KEYBOX:
         return "it is a keybox of GnuPG, which apt can't read; export the key into a file"
     try:
-        found = {_PRIVATE[0]} if _PRIVATE_BLOCK in content else set(_packet_types(binary(content)))
+        found = {_PRIVATE[0]} if PRIVATE_BLOCK in content else set(_packet_types(binary(content)))
     except ValueError as error:
         return f"it is no OpenPGP key: {error}"
     if found.intersection(_PRIVATE):
-        return "it holds a secret key, which never leaves its owner"
+        return PRIVATE_KEY_HELD
     return None if _PUBLIC_KEY in found else "it is no OpenPGP key"
 
 

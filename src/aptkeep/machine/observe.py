@@ -6,6 +6,7 @@ On the hook path: a few files are read, nothing is run.
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ from aptkeep.machine import dpkg, keys, sources
 from aptkeep.model import FileKind, KeptFile, Observation, Pending, Platform
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from aptkeep.machine.apt.config import Configuration, Paths
 
 FILE_LIMIT = 4 * 1024 * 1024
@@ -32,12 +35,17 @@ class Snapshot:
 
 
 def observe(
-    configuration: Configuration, *, home: str | None = None, known: Observation | None = None
+    configuration: Configuration,
+    *,
+    home: str | None = None,
+    known: Observation | None = None,
+    keyrings: Iterable[str] = (),
 ) -> Snapshot:
     """What this root is now.
 
     `home`: keyrings below it are read without following links, and belong to the user.
     `known`: an earlier observation of this root, which spares looking up who owns a keyring.
+    `keyrings`: paths to look at though no source may name them at the moment.
     """
     paths, native = configuration.paths, configuration.architecture
     reader = _FileReader(paths, home, known)
@@ -46,6 +54,9 @@ def observe(
         if content is not None and kind is FileKind.SOURCE:
             for keyring in sources.keyrings(path, content):
                 reader.add_keyring(keyring, path)
+    for path in keyrings:
+        if os.path.lexists(path):
+            reader.add_keyring(path, "a source that is wanted")
     reader.find_owners()
     observation = Observation(
         platform=read_platform(paths.os_release, native),
@@ -91,6 +102,8 @@ class _FileReader:
             self.unkept.append(Pending(path, _why(error)))
             return None
         reason = keys.unusable(content) if kind is FileKind.TRUSTED_KEY else None
+        if kind is FileKind.SOURCE and keys.PRIVATE_BLOCK in content:
+            reason = keys.PRIVATE_KEY_HELD
         if reason is not None:
             self.unkept.append(Pending(path, reason))
             return None

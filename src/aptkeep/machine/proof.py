@@ -33,20 +33,21 @@ class Proof:
 def prove(path: str, snapshot: Snapshot, lists: str) -> Proof:
     """Verify every repository of the source at `path`, as far as apt's lists hold it.
 
-    Proven: at least one was there, and none that was there failed.
+    Proven: there is at least one, and each of them verified.
     """
     content = snapshot.contents[snapshot.observation.files[path].sha256]
-    verified, reasons = 0, []
+    wanted, verified, reasons = 0, 0, []
     for entry in sources.entries(path, content):
         if not entry.enabled or entry.trusted:
             continue
         for uri, suite in _repositories(entry):
+            wanted += 1
             signature = _verify(entry, _release(uri, suite), lists, snapshot)
             if signature is not None and signature.good:
                 verified += 1
             elif signature is not None:
                 reasons.append(f"{uri} {suite}: {signature.reason}")
-    return Proof(proven=verified > 0 and not reasons, reasons=tuple(reasons))
+    return Proof(proven=0 < verified == wanted, reasons=tuple(reasons))
 
 
 def _repositories(entry: sources.Entry) -> Iterator[tuple[str, str]]:
