@@ -143,6 +143,8 @@ def revert(current: Manifest, target: Manifest, baseline: Observation) -> Manife
 
 def _back_to_image(dropped: PackageWish, wish: PackageWish, image: Package) -> PackageWish:
     """`wish`, and as the image has it whatever only `dropped` wished of the package."""
+    if wish.absent or (wish.selection is not None and not wish.selection.keeps):
+        return wish  # gone, whatever else was wished of it since
     selection, version, auto = wish.selection, wish.version, wish.auto
     if selection is None and dropped.selection is not None:
         selection = image.selection

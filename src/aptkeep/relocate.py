@@ -78,7 +78,9 @@ def rewritten(path: str, content: bytes, copies: Mapping[str, str]) -> bytes:
         if not path.endswith(".sources"):
             lines[number] = _in_options(line, copies)
             continue
-        if line[:1] not in (b" ", b"\t", b"#"):
+        if line.startswith(b"#"):
+            continue
+        if line[:1] not in (b" ", b"\t"):
             inside = line.lower().startswith(b"signed-by:")
         if inside:
             lines[number] = _replaced(line, copies, b" \t\r,:")

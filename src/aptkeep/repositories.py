@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from aptkeep.model import KEYRINGS, KeptFile
+from aptkeep.model import KEYRINGS, FileKind, KeptFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -46,20 +46,21 @@ class SourceReport:
 def report(
     sources: Mapping[str, tuple[KeptFile, list[Entry]]],
     files: Mapping[str, KeptFile | FileGone],
+    embedded: Mapping[str, tuple[PublicKey, ...]],
     day: str,
     soon: str,
 ) -> list[SourceReport]:
     """A report of each source: the kept file and its entries by path.
 
-    `day` is today, `soon` the day up to which an expiry is worth a warning (ISO 8601).
+    `embedded` are the keys that stand in sources themselves, by the armored text. `day` is today, `soon` the day up to which an expiry is worth a warning (ISO 8601).
     """
     reports = []
     for path, (kept, entries) in sorted(sources.items()):
         enabled = [entry for entry in entries if entry.enabled]
-        keyrings = tuple(
-            _keyring(keyring, files)
-            for keyring in dict.fromkeys(k for entry in entries for k in entry.keyrings)
-        )
+        found = [
+            keyring for entry in entries for keyring in _keyrings(path, entry, files, embedded)
+        ]
+        keyrings = tuple(dict.fromkeys(found))
         troubles = [text for keyring in keyrings for text in _troubles(keyring, day, soon)]
         unproven = _unproven(enabled) if kept.proven is None and enabled else ""
         repositories = tuple(
@@ -69,6 +70,30 @@ def report(
             SourceReport(path, repositories, keyrings, kept.proven, unproven, tuple(troubles))
         )
     return reports
+
+
+def _keyrings(
+    path: str,
+    entry: Entry,
+    files: Mapping[str, KeptFile | FileGone],
+    embedded: Mapping[str, tuple[PublicKey, ...]],
+) -> list[Keyring]:
+    """What apt verifies an entry with: what it names or holds, else the kept trusted keyrings."""
+    if entry.embedded_key:
+        return [Keyring(path, embedded.get(entry.embedded_key, ()), kept=True)]
+    if entry.keyrings:
+        return [_keyring(keyring, files) for keyring in entry.keyrings]
+    if entry.trusted:
+        return []
+    wanted = {word.upper().rstrip("!") for word in entry.signed_by}
+    trusted = [
+        Keyring(keyring, kept.keys, kept=True)
+        for keyring, kept in sorted(files.items())
+        if isinstance(kept, KeptFile) and kept.kind is FileKind.TRUSTED_KEY
+    ]
+    if not wanted:
+        return trusted
+    return [ring for ring in trusted if wanted & {key.fingerprint for key in ring.keys}]
 
 
 def _keyring(path: str, files: Mapping[str, KeptFile | FileGone]) -> Keyring:

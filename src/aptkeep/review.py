@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from aptkeep.adapt import Adapted, adapt, revert
 from aptkeep.compare import Difference, Wish, differences, wishes
 from aptkeep.errors import AptkeepError
-from aptkeep.machine import observe, sources
+from aptkeep.machine import observe, openpgp, sources
 from aptkeep.machine.apt.archive import newer
 from aptkeep.machine.state import State
 from aptkeep.model import FileKind, Generation, KeptFile, Manifest, Observation, Pending
@@ -137,7 +137,9 @@ def source_reports(store: Directory, manifest: Manifest) -> list[SourceReport]:
         if isinstance(wish, KeptFile) and wish.kind is FileKind.SOURCE:
             with contextlib.suppress(AptkeepError):  # a damaged copy is `verify`'s to say
                 found[path] = wish, sources.entries(path, kept.get(store, path, wish))
-    return report(found, manifest.files, today, soon)
+    armored = {e.embedded_key for _wish, entries in found.values() for e in entries}
+    embedded = {text: openpgp.show(text.encode()) for text in armored if text}
+    return report(found, manifest.files, embedded, today, soon)
 
 
 def keyrings_of(manifest: Manifest) -> list[str]:

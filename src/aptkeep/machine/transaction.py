@@ -113,6 +113,16 @@ class Transaction:
                 if not completed.ok:
                     self._explain(solution, f"apt failed: {completed.last_words()}")
         self._clean_up(before, solution)
+        self._name_culprits(archive, solution)
+
+    def _name_culprits(self, archive: Archive, solution: Solution) -> None:
+        """dpkg says of a package that only waits for another one just that it has "problems"."""
+        for name, version in solution.installs.items():
+            if "dependency problems" in self.reasons.get(name, ""):
+                needed = archive.depended_on(name, version)
+                culprits = sorted(n for n in needed if n != name and n in self.reasons)
+                if culprits:
+                    self.reasons[name] = f"it needs {', '.join(culprits)}, which failed"
 
     def set_marks(self, marks: Mapping[str, bool]) -> None:
         """Set marks with apt-mark(8): by name, True for automatic."""

@@ -146,6 +146,18 @@ class Archive:
             return str(getattr(expected, "hashvalue", "")) == found
         return False
 
+    def depended_on(self, name: str, version: str) -> frozenset[str]:
+        """The packages that this version depends on, alternatives included."""
+        found = self._version(name, version)
+        if found is None:
+            return frozenset()
+        return frozenset(
+            self._name(alternative.target_pkg)
+            for kind in ("PreDepends", "Depends")
+            for group in found.depends_list.get(kind, [])
+            for alternative in group
+        )
+
     def paragraphs(self, wanted: dict[str, str]) -> str:
         """The control paragraphs of these versions, for dpkg's `available` database."""
         records = apt_pkg.PackageRecords(self._cache)
