@@ -46,13 +46,14 @@ class SourceReport:
 def report(
     sources: Mapping[str, tuple[KeptFile, list[Entry]]],
     files: Mapping[str, KeptFile | FileGone],
-    embedded: Mapping[str, tuple[PublicKey, ...]],
     day: str,
     soon: str,
+    embedded: Mapping[str, tuple[PublicKey, ...]] | None = None,
 ) -> list[SourceReport]:
     """A report of each source: the kept file and its entries by path.
 
-    `embedded` are the keys that stand in sources themselves, by the armored text. `day` is today, `soon` the day up to which an expiry is worth a warning (ISO 8601).
+    `day` is today, `soon` the day up to which an expiry is worth a warning (ISO 8601); `embedded`
+    are the keys that stand in sources themselves, by their armored text.
     """
     reports = []
     for path, (kept, entries) in sorted(sources.items()):

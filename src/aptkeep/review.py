@@ -139,7 +139,7 @@ def source_reports(store: Directory, manifest: Manifest) -> list[SourceReport]:
                 found[path] = wish, sources.entries(path, kept.get(store, path, wish))
     armored = {e.embedded_key for _wish, entries in found.values() for e in entries}
     embedded = {text: openpgp.show(text.encode()) for text in armored if text}
-    return report(found, manifest.files, embedded, today, soon)
+    return report(found, manifest.files, today, soon, embedded)
 
 
 def keyrings_of(manifest: Manifest) -> list[str]:
