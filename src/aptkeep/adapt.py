@@ -146,10 +146,11 @@ def _back_to_image(dropped: PackageWish, wish: PackageWish, image: Package) -> P
     if wish.absent or (wish.selection is not None and not wish.selection.keeps):
         return wish  # gone, whatever else was wished of it since
     selection, version, auto = wish.selection, wish.version, wish.auto
+    gone = dropped.absent or (dropped.selection is not None and not dropped.selection.keeps)
     if selection is None and dropped.selection is not None:
         selection = image.selection
-    if version is None and (dropped.version is not None or selection is not wish.selection):
+    if version is None and (dropped.version is not None or gone):
         version = image.version
-    if auto is None and (dropped.auto is not None or selection is not wish.selection):
+    if auto is None and (dropped.auto is not None or gone):
         auto = image.auto
     return PackageWish(selection, version, auto, image.version, wish.release or dropped.release)

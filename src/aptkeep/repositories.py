@@ -58,10 +58,8 @@ def report(
     reports = []
     for path, (kept, entries) in sorted(sources.items()):
         enabled = [entry for entry in entries if entry.enabled]
-        found = [
-            keyring for entry in entries for keyring in _keyrings(path, entry, files, embedded)
-        ]
-        keyrings = tuple(dict.fromkeys(found))
+        rings = [_keyrings(path, entry, files, embedded or {}) for entry in entries]
+        keyrings = tuple(dict.fromkeys(ring for group in rings for ring in group))
         troubles = [text for keyring in keyrings for text in _troubles(keyring, day, soon)]
         unproven = _unproven(enabled) if kept.proven is None and enabled else ""
         repositories = tuple(
