@@ -125,7 +125,12 @@ def revert(current: Manifest, target: Manifest, baseline: Observation) -> Manife
     packages = dict(target.packages)
     for name, dropped in current.packages.items():
         image = baseline.packages.get(name)
-        if image is not None:
+        if image is not None and not image.present and name not in packages:
+            held_off = image.selection is Selection.HOLD
+            packages[name] = PackageWish(
+                image.selection, image_version=dropped.version, absent=held_off
+            )
+        elif image is not None and image.present:
             packages[name] = _back_to_image(dropped, packages.get(name, PackageWish()), image)
         elif name not in packages:
             packages[name] = PackageWish(Selection.PURGE, release=dropped.release)

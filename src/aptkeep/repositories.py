@@ -143,21 +143,31 @@ def diagnose(reason: str, keyrings: Iterable[Keyring], day: str) -> str | None:
     """
     if not any(word in reason for word in _SIGNATURE_WORDS):
         return None
+    if any(word in reason for word in _CHANGED):
+        return "its signature does not fit: it was changed on the way, or at the mirror; try again"
+    missing = "NO_PUBKEY" in reason or "Missing key" in reason
+    if not missing and any(word in reason for word in _UNSIGNED):
+        return "it is not signed; its vendor has to mend that"
     keyrings = list(keyrings)
     expired = [(ring, key) for ring in keyrings for key in ring.keys if _expired(key, day)]
-    if expired and "NO_PUBKEY" not in reason and "Missing key" not in reason:
+    if expired and not missing:
         ring, key = expired[0]
         return f"{named(key)} expired on {key.expires}{_instead(ring, [])}"
-    if not keyrings:
-        return None
-    ring = keyrings[0]
+    return _other_key(keyrings[0]) if keyrings else None
+
+
+def _other_key(ring: Keyring) -> str:
     if not ring.keys and not ring.kept:
         return f"its key {ring.path} is not there; get it from the vendor and put it there"
     held = ", ".join(named(key) for key in ring.keys) or "no key that can be read"
     return f"it is not signed by what {ring.path} holds: {held}{_instead(ring, [])}"
 
 
+_CHANGED = ("BADSIG", "anipulated", "Message has been manipulated", "Clearsigned file isn't valid")
+_UNSIGNED = ("is not signed", "NOSPLIT", "no longer signed")
 _SIGNATURE_WORDS = (
+    *_CHANGED,
+    *_UNSIGNED,
     "NO_PUBKEY",
     "EXPKEYSIG",
     "REVKEYSIG",

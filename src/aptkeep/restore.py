@@ -10,9 +10,10 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from aptkeep import files
 from aptkeep.adapt import Adapted, adapt, revert
 from aptkeep.errors import AptkeepError, CommandError
-from aptkeep.machine import observe, sources
+from aptkeep.machine import keys, observe, openpgp, sources
 from aptkeep.machine.apt.archive import Archive, Solution, Wanted, newer
 from aptkeep.machine.state import LastReport, State
 from aptkeep.machine.transaction import Reporter, Transaction
@@ -40,7 +41,7 @@ from aptkeep.plan import (
 )
 from aptkeep.put_back import FilesBack, attempt
 from aptkeep.record import record, take_baseline, unrecorded
-from aptkeep.repositories import diagnose
+from aptkeep.repositories import Keyring, diagnose
 from aptkeep.review import keyrings_of, review_days, source_reports
 from aptkeep.store import generations, kept, log
 from aptkeep.store.home import find as find_home
@@ -263,10 +264,24 @@ class _Restore:
         explained = []
         for failed in self._transaction.failed_repositories:
             rings = [r.keyrings for r in reports if failed.name in r.repositories]
-            why = diagnose(failed.reason, [ring for group in rings for ring in group], today)
+            present = [self._as_it_is(ring) for group in rings for ring in group]
+            why = diagnose(failed.reason, present, today)
             explained.append(replace(failed, reason=why or failed.reason))
             self._notes.append(f"the repository {explained[-1]}")
         self._transaction.failed_repositories = tuple(explained)
+
+    def _as_it_is(self, keyring: Keyring) -> Keyring:
+        """A keyring with the keys that are in the file now, which need not be the recorded ones."""
+        home = find_home(self._configuration.settings.home).rstrip("/") + "/"
+        try:
+            if keyring.path.startswith(home):
+                below = keyring.path.removeprefix(home)
+                content, _mode = files.read_beneath(home, below, keys.LIMIT)
+            else:
+                content, _mode = files.read_path(keyring.path, keys.LIMIT)
+        except OSError:
+            return keyring
+        return replace(keyring, keys=openpgp.show(content) or keyring.keys)
 
     def _one_round(self, manifest: Manifest, lost: frozenset[str]) -> Solution:
         """Bring what goes together, less the packages whose archives could not be fetched."""

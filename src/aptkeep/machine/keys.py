@@ -40,7 +40,11 @@ def unusable(content: bytes) -> str | None:
     if content[8:12] == _GPG_KEYBOX:
         return "it is a keybox of GnuPG, which apt can't read; export the key into a file"
     try:
-        found = {_PRIVATE[0]} if PRIVATE_BLOCK in content else set(_packet_types(binary(content)))
+        found = (
+            {_PRIVATE[0]}
+            if PRIVATE_BLOCK in content
+            else {kind for kind, _start in _packets(binary(content))}
+        )
     except ValueError as error:
         return f"it is no OpenPGP key: {error}"
     if found.intersection(_PRIVATE):
@@ -65,11 +69,18 @@ def _without_checksum(block: bytes) -> bytes:
     return b"".join(line for line in block.split() if not line.startswith(b"="))
 
 
-def _packet_types(content: bytes) -> Iterator[int]:
-    """The types of the packets, in order; ValueError where one is cut off."""
+def primary_keys(content: bytes) -> list[bytes]:
+    """The keyring cut into one for each primary key; ValueError where it can't be read."""
+    ring = binary(content)
+    starts = [start for kind, start in _packets(ring) if kind == _PUBLIC_KEY]
+    return [ring[start:end] for start, end in zip(starts, [*starts[1:], len(ring)], strict=True)]
+
+
+def _packets(content: bytes) -> Iterator[tuple[int, int]]:
+    """The type of each packet and where it begins; ValueError where one is cut off."""
     position = 0
     while position < len(content):
-        first = content[position]
+        begin, first = position, content[position]
         if not first & 0x80:
             raise ValueError("it is no sequence of packets")
         if first & 0x40:
@@ -84,7 +95,7 @@ def _packet_types(content: bytes) -> Iterator[int]:
         position = start + length
         if position > len(content):
             raise ValueError("it is cut off")
-        yield kind
+        yield kind, begin
 
 
 def _length(content: bytes, position: int) -> tuple[int, int]:

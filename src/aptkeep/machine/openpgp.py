@@ -31,7 +31,21 @@ class Signature:
 
 
 def show(keyring: bytes) -> tuple[PublicKey, ...]:
-    """The primary keys in a keyring; none where GnuPG can't read it (a v6 key, say)."""
+    """The primary keys in a keyring, as far as GnuPG can read them.
+
+    One that it can't (a v6 key, say) hides all others of a file from it: then each is shown alone.
+    """
+    found = _show(keyring)
+    if found:
+        return found
+    try:
+        single = keys.primary_keys(keyring)
+    except ValueError:
+        return ()
+    return tuple(key for alone in single for key in _show(alone)) if len(single) > 1 else ()
+
+
+def _show(keyring: bytes) -> tuple[PublicKey, ...]:
     with tempfile.TemporaryDirectory(prefix="aptkeep-") as home:
         path = _write(home, "keyring", keyring)
         command = ["gpg", "--homedir", home, "--no-options", "--batch", "--no-tty", "--with-colons"]

@@ -57,6 +57,10 @@ def newer(one: str, other: str) -> bool:
     return bool(apt_pkg.version_compare(one, other) > 0)
 
 
+_configured: list[str] = []
+"""What the configuration says of Recommends, before the first archive says otherwise."""
+
+
 def unreadable_sources() -> str | None:
     """Why apt can't read its sources, or None if it can: one malformed entry spoils them all."""
     try:
@@ -74,8 +78,9 @@ class Archive:
             for cache in ("pkgcache", "srcpkgcache"):
                 apt_pkg.config.set(f"Dir::Cache::{cache}", "")
         apt_pkg.config.set("APT::Install-Suggests", "false")
-        if not recommends:
-            apt_pkg.config.set("APT::Install-Recommends", "false")
+        if not _configured:
+            _configured.append(apt_pkg.config.find("APT::Install-Recommends", "true"))
+        apt_pkg.config.set("APT::Install-Recommends", _configured[0] if recommends else "false")
         self._native = native
         try:
             self._cache = apt_pkg.Cache(None)
@@ -190,7 +195,7 @@ class Archive:
         at its candidate version and else rejected. So one bad package costs no other.
         """
         accepted: list[Wanted] = []
-        rejected: dict[str, str] = {}
+        rejected: dict[str, tuple[Wanted, str]] = {}
         candidates = {item.name: item for item in wanted}
 
         def accept(group: Sequence[Wanted]) -> None:
@@ -210,11 +215,42 @@ class Archive:
                 candidates[item.name] = alternative
                 accepted.append(alternative)
             else:
-                rejected[item.name] = reason
+                rejected[item.name] = item, reason
 
         accept(wanted)
+        progress = True
+        while rejected and progress:  # some wait for others that were tried after them
+            before, again = len(accepted), [item for item, _reason in rejected.values()]
+            rejected.clear()
+            for item in again:
+                candidates[item.name] = item
+                accept([item])
+            progress = len(accepted) > before or self._accept_swap(rejected, accepted, candidates)
         self._resolves(accepted, candidates)
-        return self._solution(accepted, rejected)
+        reasons = {name: reason for name, (_item, reason) in rejected.items()}
+        return self._solution(accepted, reasons)
+
+    def _accept_swap(
+        self,
+        rejected: dict[str, tuple[Wanted, str]],
+        accepted: list[Wanted],
+        candidates: dict[str, Wanted],
+    ) -> bool:
+        """Accept a pair that goes only together: one mail server for another that is removed.
+
+        True where something was accepted, so that others may be tried again.
+        """
+        items = [item for item, _reason in rejected.values()]
+        leaving = [item for item in items if item.version is None]
+        for removal in leaving:
+            for install in (item for item in items if item.version is not None):
+                candidates.update({removal.name: removal, install.name: install})
+                if self._resolves([*accepted, removal, install], candidates):
+                    accepted.extend((removal, install))
+                    del rejected[removal.name], rejected[install.name]
+                    return True
+                del candidates[removal.name], candidates[install.name]
+        return False
 
     def _resolves(self, items: Sequence[Wanted], candidates: dict[str, Wanted]) -> bool:
         """Mark `items` on a clean slate; whether they fit without touching what isn't asked for.
