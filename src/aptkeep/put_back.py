@@ -16,6 +16,7 @@ from aptkeep.machine.apt import programs
 from aptkeep.machine.apt.archive import unreadable_sources
 from aptkeep.model import KEYRINGS, FileKind, KeptFile
 from aptkeep.plan import DeleteFile, PutFile
+from aptkeep.relocate import unreadable_for_apt
 from aptkeep.repositories import named
 from aptkeep.store import kept
 from aptkeep.words import counted
@@ -59,11 +60,35 @@ class FilesBack:
         if put or delete:
             count = counted(len(put) + len(delete), "file")
             self.reporter.step(f"Putting back {count} of apt's configuration")
+        self._check_copies()
         for step in sorted(put, key=_is_source):
             attempt(step.path, partial(self._put, step), self.reasons)
         self._withdraw_unreadable([step for step in put if _is_source(step)])
         for gone in delete:
             attempt(gone.path, partial(configuration_files.delete, gone.path), self.reasons)
+
+    def _check_copies(self) -> None:
+        """Keys in the store that sources name themselves: as recorded, and open to apt."""
+        for path, wish in self.manifest.files.items():
+            if not isinstance(wish, KeptFile) or wish.kind is not FileKind.HOME_KEY:
+                continue
+            if path.startswith(f"{self.store.path}/"):
+                attempt(path, partial(self._check_copy, path, wish), self.reasons)
+
+    def _check_copy(self, path: str, wish: KeptFile) -> None:
+        try:
+            kept.get(self.store, path, wish)
+        except AptkeepError as error:
+            content = error.content if isinstance(error, kept.AlteredError) else b""
+            raise _altered_key(path, wish, content) from error
+        closed = unreadable_for_apt(self.store.path)
+        if closed is not None:
+            raise CorruptError(
+                f"apt can't look into {closed}",
+                details=f"it could not verify the sources that name the key {path}",
+                resolution=f'run chmod o+x {closed}, or set Aptkeep::Keys::Relocate to "copy" '
+                "and write the source again",
+            )
 
     def put_back_late(self, todo: Plan) -> None:
         """Try again, after the packages came, what runs programs that may be theirs."""
@@ -116,7 +141,7 @@ class FilesBack:
         for keyring in keyrings:
             if keyring in self.reasons:
                 raise CorruptError(
-                    f"its key {keyring} is set aside",
+                    f"its key {keyring} is set aside: {self.reasons[keyring]}",
                     resolution="when the key is there again, 'aptkeep start' puts it back",
                 )
 

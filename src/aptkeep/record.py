@@ -109,7 +109,11 @@ def record(
     state.save_observation(now)
     if touched is not None:
         state.end_restore()
-    unkept = tuple(entry for entry in now.unkept if entry not in last.unkept)
+    unkept = tuple(
+        entry
+        for entry in now.unkept
+        if entry not in last.unkept and not any(entry.subject in text for text in said)
+    )
     return replace(recorded, unkept=unkept, said=tuple(said))
 
 
