@@ -34,6 +34,8 @@ class Dpkg:
     """`/var/lib/dpkg`."""
     state: str
     """Where `available` is kept while ours is in its place, so that a crash loses nothing."""
+    pkgcache: str
+    """apt's cache of dpkg's status, which it takes for good by size and second."""
     lock_timeout: float
     """Seconds to wait for another apt or dpkg."""
 
@@ -61,6 +63,8 @@ class Dpkg:
             if paragraphs:
                 _checked(["dpkg", "--merge-avail", "-"], "dpkg took no notice", stdin=paragraphs)
             _checked(["dpkg", "--set-selections"], "the selections were not set", stdin=lines)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self.pkgcache)
 
     def hold(self, holds: Mapping[str, bool], known: Mapping[str, Package], native: str) -> None:
         """Put packages, by the names of the model, on hold (True) or take them off (False).

@@ -54,7 +54,7 @@ class Transaction:
     def dpkg(self) -> Dpkg:
         """Commands of dpkg on this root."""
         paths, settings = self.configuration.paths, self.configuration.settings
-        return Dpkg(paths.dpkg_directory, paths.state, settings.lock_timeout)
+        return Dpkg(paths.dpkg_directory, paths.state, paths.pkgcache, settings.lock_timeout)
 
     @property
     def _apt_get(self) -> AptGet:

@@ -46,6 +46,7 @@ class Paths:
     credentials: str
     credentials_parts: str
     lists: str
+    pkgcache: str
     os_release: str
     lock_frontend: str
 
@@ -141,6 +142,7 @@ def _paths(configuration: apt_pkg.Configuration) -> Paths:
         credentials=configuration.find_file("Dir::Etc::netrc"),
         credentials_parts=configuration.find_dir("Dir::Etc::netrcparts").rstrip("/"),
         lists=configuration.find_dir("Dir::State::lists"),
+        pkgcache=os.path.join(configuration.find_dir("Dir::Cache"), "pkgcache.bin"),
         os_release=os.path.join(root, "etc/os-release"),
         lock_frontend=os.path.join(dpkg_directory, "lock-frontend"),
     )
