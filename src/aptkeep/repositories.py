@@ -62,9 +62,7 @@ def report(
         keyrings = tuple(dict.fromkeys(ring for group in rings for ring in group))
         troubles = [text for keyring in keyrings for text in _troubles(keyring, day, soon)]
         unproven = _unproven(enabled) if kept.proven is None and enabled else ""
-        repositories = tuple(
-            f"{uri} {suite}" for entry in enabled for uri in entry.uris for suite in entry.suites
-        )
+        repositories = tuple(name for entry in enabled for name in entry.repositories)
         reports.append(
             SourceReport(path, repositories, keyrings, kept.proven, unproven, tuple(troubles))
         )

@@ -6,6 +6,7 @@ that the next record takes none of that for the user's wish; the next restore fi
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ from aptkeep.machine.apt.archive import Archive, Solution, Wanted, newer
 from aptkeep.machine.state import LastReport, State
 from aptkeep.machine.transaction import Reporter, Transaction
 from aptkeep.model import (
+    FileKind,
     Generation,
     KeptFile,
     Manifest,
@@ -181,12 +183,13 @@ class _Restore:
             except CommandError as error:
                 self._trouble = error.one_line()
         self._files.put_back_late(todo)
-        marks = final_marks(adapted.manifest, before, self._observe(), came)
-        self._transaction.set_marks({mark.name: mark.auto for mark in marks})
         for step in todo.of(RemoveArchitecture):
             remove = partial(self._transaction.dpkg.remove_architecture, step.name)
             attempt(step.name, remove, self._transaction.reasons)
         self._hold(adapted.manifest, before)
+        # Last, so that apt's own cache is of what dpkg's status is in the end.
+        marks = final_marks(adapted.manifest, before, self._observe(), came)
+        self._transaction.set_marks({mark.name: mark.auto for mark in marks})
         return self._conclude(adapted, todo)
 
     def preview(self) -> Outcome:
@@ -264,11 +267,24 @@ class _Restore:
         explained = []
         for failed in self._transaction.failed_repositories:
             rings = [r.keyrings for r in reports if failed.name in r.repositories]
-            present = [self._as_it_is(ring) for group in rings for ring in group]
+            found = [ring for group in rings for ring in group] or self._of_image(failed.name)
+            present = [self._as_it_is(ring) for ring in found]
             why = diagnose(failed.reason, present, today)
             explained.append(replace(failed, reason=why or failed.reason))
             self._notes.append(f"the repository {explained[-1]}")
         self._transaction.failed_repositories = tuple(explained)
+
+    def _of_image(self, repository: str) -> list[Keyring]:
+        """The keyrings that sources on this root name for a repository."""
+        named = []
+        for path, kind in sources.configuration_files(self._configuration.paths):
+            if kind is FileKind.SOURCE:
+                with contextlib.suppress(OSError):
+                    content, _mode = files.read_path(path, observe.FILE_LIMIT)
+                    for entry in sources.entries(path, content):
+                        if repository in entry.repositories:
+                            named += entry.keyrings
+        return [Keyring(path, (), kept=False) for path in dict.fromkeys(named)]
 
     def _as_it_is(self, keyring: Keyring) -> Keyring:
         """A keyring with the keys that are in the file now, which need not be the recorded ones."""

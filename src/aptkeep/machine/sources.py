@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from aptkeep.machine.apt.uris import without_credentials
 from aptkeep.model import FileKind
 
 if TYPE_CHECKING:
@@ -43,6 +44,12 @@ class Entry:
     enabled: bool = True
     trusted: bool = False
     """`trusted=yes`: apt asks for no signature."""
+
+    @property
+    def repositories(self) -> tuple[str, ...]:
+        """`URI SUITE` of each, as people may see it: without credentials."""
+        pairs = ((uri, suite) for uri in self.uris for suite in self.suites)
+        return tuple(f"{without_credentials(uri.rstrip('/'))} {suite}" for uri, suite in pairs)
 
     @property
     def keyrings(self) -> tuple[str, ...]:

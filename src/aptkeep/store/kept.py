@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING
 
 from aptkeep.errors import CorruptError
-from aptkeep.model import KEYRINGS, KeptFile
+from aptkeep.model import KEYRINGS, FileKind, KeptFile
 
 if TYPE_CHECKING:
     from aptkeep.store.tree import Directory
@@ -40,7 +40,7 @@ def put(store: Directory, path: str, kept: KeptFile, content: bytes) -> None:
     subdirectory, name = location(path, kept)
     with store.subdirectory(subdirectory, create=True) as directory:
         directory.remove_unfinished()
-        private = not kept.mode & 0o004
+        private = kept.kind is FileKind.CREDENTIALS or not kept.mode & 0o004
         there = directory.has(name) and _sha256(directory.read(name, _LIMIT)) == kept.sha256
         if private or not there:
             directory.write(name, content, 0o600 if private else 0o644)
