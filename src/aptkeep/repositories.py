@@ -141,6 +141,8 @@ def diagnose(reason: str, keyrings: Iterable[Keyring], day: str) -> str | None:
     """
     if not any(word in reason for word in _SIGNATURE_WORDS):
         return None
+    if "NOSPLIT" in reason or "Clearsigned file isn't valid" in reason:
+        return "what came is no repository: is there a network to log in to?"
     if any(word in reason for word in _CHANGED):
         return "its signature does not fit: it was changed on the way, or at the mirror; try again"
     missing = "NO_PUBKEY" in reason or "Missing key" in reason
@@ -161,9 +163,11 @@ def _other_key(ring: Keyring) -> str:
     return f"it is not signed by what {ring.path} holds: {held}{_instead(ring, [])}"
 
 
-_CHANGED = ("BADSIG", "anipulated", "Message has been manipulated", "Clearsigned file isn't valid")
-_UNSIGNED = ("is not signed", "NOSPLIT", "no longer signed")
+_CHANGED = ("BADSIG", "anipulated", "Message has been manipulated")
+_UNSIGNED = ("is not signed", "no longer signed")
 _SIGNATURE_WORDS = (
+    "NOSPLIT",
+    "Clearsigned file isn't valid",
     *_CHANGED,
     *_UNSIGNED,
     "NO_PUBKEY",

@@ -276,7 +276,7 @@ class _Restore:
 
     def _of_image(self, repository: str) -> list[Keyring]:
         """The keyrings that sources on this root name for a repository."""
-        named = []
+        named: list[str] = []
         for path, kind in sources.configuration_files(self._configuration.paths):
             if kind is FileKind.SOURCE:
                 with contextlib.suppress(OSError):

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+from aptkeep.record import take_baseline
+from aptkeep.store import tree
 from unit.guard import GUARD, ProcessGuard
+from unit.machines import Machine
 
 settings.register_profile(
     "unit", max_examples=100, derandomize=True, database=None, deadline=None, print_blob=True
@@ -32,3 +36,15 @@ def process_guard() -> Iterator[ProcessGuard]:
         GUARD.on = False
     if GUARD.attempts:
         pytest.fail(f"a unit test started a process: {'; '.join(GUARD.attempts)}")
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
+    """A machine on which aptkeep was started: `vim` came with its image."""
+    opener = tree.open_store.__wrapped__  # type: ignore[attr-defined]
+    monkeypatch.setitem(opener.__kwdefaults__, "owner", os.getuid())
+    old = os.umask(0o022)
+    made = Machine(tmp_path)
+    take_baseline(made.configuration)
+    os.umask(old)
+    return made

@@ -1,4 +1,4 @@
-"""What carrying out a plan makes of a root, as apt and dpkg do it (checked in tests/machine)."""
+"""What carrying out a plan makes of a root, as apt and dpkg do it (seen on throwaway roots)."""
 
 from __future__ import annotations
 

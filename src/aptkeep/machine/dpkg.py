@@ -26,7 +26,8 @@ def qualified(name: str, native: str) -> str:
 
 def spelled(name: str, architecture: str) -> str:
     """The name as dpkg finds it beyond doubt: `cowsay:all`, where apt says `cowsay:amd64`."""
-    return f"{name.partition(':')[0]}:{architecture}"
+    bare = name.partition(":")[0]
+    return f"{bare}:{architecture}" if architecture else bare
 
 
 def read_packages(status_file: str, extended_states: str, native: str) -> dict[str, Package]:

@@ -239,7 +239,11 @@ def test_another_root_has_everything_below_it(apt_conf: Path, tmp_path: Path) ->
     paths = load(apt_conf, root=tmp_path).paths
     moved = {name: getattr(paths, name) for name in paths.__slots__}
     ours = ("configuration", "configuration_parts")  # set to nothing by this test itself
-    outside = {n: p for n, p in moved.items() if not p.startswith(str(tmp_path)) and n not in ours}
+    outside = {
+        name: path
+        for name, path in moved.items()
+        if path and not path.startswith(str(tmp_path)) and name not in ours
+    }
     assert outside == {}
 
 

@@ -39,6 +39,7 @@ def test_whatever_was_encoded_is_decoded(generation: Generation) -> None:
 
 
 @given(documents.generations)
+@settings(max_examples=30)
 def test_encoding_is_stable(generation: Generation) -> None:
     """The same generation is the same file, so that diff(1) and signatures are of use."""
     content = encode(generation)
@@ -47,9 +48,8 @@ def test_encoding_is_stable(generation: Generation) -> None:
     assert content.endswith(b"}\n")
 
 
-@given(documents.generations)
-def test_the_checksum_is_what_the_schema_says(generation: Generation) -> None:
-    content = encode(generation)
+def test_the_checksum_is_what_the_schema_says() -> None:
+    content = encode(GENERATION)
     assert json.loads(content) == json.loads(signed(json.loads(content)))
 
 
