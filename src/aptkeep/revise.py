@@ -46,10 +46,10 @@ def forget(configuration: Configuration, names: Sequence[str]) -> Revised:
     with _store(configuration) as store:
         store.lock(configuration.settings.lock_timeout)
         old = _newest(store)
-        State(configuration.paths.state).set_undoing(None)
         manifest = old.manifest
         for name in names:
             manifest = _without(store, manifest, name)
+        State(configuration.paths.state).set_undoing(None)
         new = _write(configuration, store, f"aptkeep forget {' '.join(names)}", manifest)
     return Revised(old, new)
 

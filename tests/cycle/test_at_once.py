@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 import pytest
 
 from cycle.conftest import Prepare
@@ -75,7 +74,10 @@ def test_two_starts_at_once(used: Workstation) -> None:
     both = [used.popen("aptkeep", "start") for _ in range(2)]
     outputs = [process.communicate(timeout=60)[0] for process in both]
     assert [process.returncode for process in both] == [0, 0]
-    assert sorted(outputs) == [b"", f"aptkeep: generation {recorded['generation']} is restored.\n".encode()]
+    assert sorted(outputs) == [
+        b"",
+        f"aptkeep: generation {recorded['generation']} is restored.\n".encode(),
+    ]
     assert package_state(used) == before
     assert newest(used) == recorded
 
@@ -173,5 +175,3 @@ def test_both_record_at_the_same_moment(pair: tuple[Workstation, Workstation]) -
     numbers = [generation["generation"] for generation in generations(one)]
     assert numbers == list(range(1, first + 7))
     del other
-
-

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from cycle.conftest import MakeImage
+import pytest
+
+from cycle.conftest import MakeImage, Prepare
 from cycle.keeping import (
     add_source,
     install,
@@ -29,12 +31,19 @@ NEEDS_BROKEN = TinyPackage("needs-broken", depends="broken")
 NEW = TinyPackage("new")
 
 
-def used(machine: Workstation, repository: Repository, *packages: TinyPackage) -> Workstation:
-    repository.publish(FIRST, LAST, *packages)
-    start(machine)
-    add_source(machine, repository)
-    install(machine, "aaa-first", *(package.name for package in packages))
-    return machine
+RIVAL, ORPHAN, ONE, OTHER, GREEDY = (
+    TinyPackage(name) for name in ("rival", "orphan", "one", "other", "greedy")
+)
+TALKER = TinyPackage("talker", conffiles={"/etc/talker.conf": "of the package\n"})
+
+
+@pytest.fixture
+def used(prepare: Prepare) -> Workstation:
+    """There is a good deal to install; aaa-first and zzz-last are."""
+    return prepare(
+        *(FIRST, LAST, BROKEN, STUBBORN, NEEDS_BROKEN, RIVAL, ORPHAN, ONE, OTHER, GREEDY, TALKER),
+        commands=["apt-get install -qy aaa-first"],
+    )
 
 
 def assert_apt_works(machine: Workstation) -> None:
@@ -46,56 +55,46 @@ def assert_apt_works(machine: Workstation) -> None:
 
 
 def test_failing_postinst_costs_its_own_package(
-    make_workstation: MakeWorkstation,
-    make_image: MakeImage,
-    local_image: Image,
-    repository: Repository,
+    used: Workstation, make_image: MakeImage, local_image: Image
 ) -> None:
-    machine = used(
-        make_workstation(local_image).boot(), repository, BROKEN, STUBBORN, NEEDS_BROKEN
-    )
-    before, recorded = installed(machine), newest(machine)
+    install(used, "broken", "stubborn", "needs-broken")
+    before, recorded = installed(used), newest(used)
     failing = make_image(files={"/etc/fail-postinst": b"", "/etc/fail-preinst": b""})
-    result = next_boot(machine, image=failing, code=1)
-    assert {"aaa-first", "zzz-last"} <= installed(machine).keys()
-    reasons = pending(machine)
+    result = next_boot(used, image=failing, code=1)
+    assert {"aaa-first", "zzz-last"} <= installed(used).keys()
+    reasons = pending(used)
     assert reasons.keys() == {"broken", "stubborn", "needs-broken"}
     assert "postinst" in reasons["broken"] or "post-installation" in reasons["broken"]
     assert "preinst" in reasons["stubborn"] or "pre-installation" in reasons["stubborn"]
     assert "broken" in reasons["needs-broken"]
-    assert "generation 2 is restored, but for 3 pending" in result.stdout
-    assert_apt_works(machine)
+    assert "is restored, but for 3 pending" in result.stdout
+    assert_apt_works(used)
     # They stay wanted, and come once their scripts succeed: on the same root or the next.
-    assert wishes(machine).keys() == recorded["packages"].keys()
-    machine.run("rm", "/etc/fail-preinst")
-    start(machine, code=1)
-    assert pending(machine).keys() == {"broken", "needs-broken"}
-    next_boot(machine, image=local_image)
-    assert installed(machine) == before
+    assert wishes(used).keys() == recorded["packages"].keys()
+    used.run("rm", "/etc/fail-preinst")
+    start(used, code=1)
+    assert pending(used).keys() == {"broken", "needs-broken"}
+    next_boot(used, image=local_image)
+    assert installed(used) == before
 
 
 def test_dependency_conflict_costs_only_that_package(
-    make_workstation: MakeWorkstation,
-    make_image: MakeImage,
-    local_image: Image,
-    repository: Repository,
+    used: Workstation, make_image: MakeImage, repository: Repository
 ) -> None:
-    rival, orphan = TinyPackage("rival"), TinyPackage("orphan", depends="aaa-first")
-    machine = used(make_workstation(local_image).boot(), repository, rival, orphan)
-    recorded = newest(machine)
+    install(used, "rival", "orphan")
+    recorded = newest(used)
     # The new image has what `rival` can't live with, and what `orphan` needs is gone.
     image = make_image(TinyPackage("blocker", conflicts="rival"))
-    repository.publish(
-        *(FIRST, LAST, rival), TinyPackage("orphan", "1.0", depends="aaa-first, vanished (>= 2)")
-    )
-    next_boot(machine, image=image, code=1)
-    assert {"aaa-first", "zzz-last", "blocker"} <= installed(machine).keys()
-    reasons = pending(machine)
+    orphan = TinyPackage("orphan", depends="aaa-first, vanished (>= 2)")
+    repository.publish(FIRST, LAST, RIVAL, orphan)
+    next_boot(used, image=image, code=1)
+    assert {"aaa-first", "zzz-last", "blocker"} <= installed(used).keys()
+    reasons = pending(used)
     assert reasons.keys() == {"rival", "orphan"}
     assert "blocker" in reasons["rival"]
     assert "vanished (>= 2)" in reasons["orphan"]
-    assert newest(machine) == recorded
-    assert_apt_works(machine)
+    assert newest(used) == recorded
+    assert_apt_works(used)
 
 
 def test_held_package_of_the_image_is_not_upgraded_for_it(
@@ -105,7 +104,10 @@ def test_held_package_of_the_image_is_not_upgraded_for_it(
 ) -> None:
     library, tool = TinyPackage("library"), TinyPackage("tool", depends="library")
     machine = make_workstation(make_image(library, commands=[["apt-mark", "hold", "library"]]))
-    used(machine.boot(), repository, tool)
+    start(machine.boot())
+    repository.publish(FIRST, LAST, tool)
+    add_source(machine, repository)
+    install(machine, "aaa-first", "tool")
     newer = TinyPackage("tool", "2.0", depends="library (>= 2.0)")
     repository.publish(FIRST, LAST, library.at("2.0"), newer)
     next_boot(machine, code=1)
@@ -123,39 +125,33 @@ def test_held_package_of_the_image_is_not_upgraded_for_it(
 
 
 def test_two_wanted_packages_that_conflict_by_now(
-    machine: Workstation, repository: Repository
+    used: Workstation, repository: Repository
 ) -> None:
-    one, other = TinyPackage("one"), TinyPackage("other")
-    used(machine, repository, one, other)
-    repository.publish(
-        FIRST, LAST, TinyPackage("one", "2.0", conflicts="other"), other.at("2.0")
-    )
-    next_boot(machine, code=1)
-    came = {"one", "other"} & installed(machine).keys()
+    install(used, "one", "other")
+    one = TinyPackage("one", "2.0", conflicts="other")
+    repository.publish(FIRST, LAST, one, OTHER.at("2.0"))
+    next_boot(used, code=1)
+    came = {"one", "other"} & installed(used).keys()
     assert len(came) == 1
     (left,) = {"one", "other"} - came
-    reasons = pending(machine)
+    reasons = pending(used)
     assert reasons.keys() == {left}
     assert "conflict" in reasons[left]
     assert came.pop() in reasons[left]
-    assert {"aaa-first", "zzz-last"} <= installed(machine).keys()
-    assert wishes(machine).keys() == {"one", "other", "aaa-first", "zzz-last"}
+    assert {"aaa-first", "zzz-last"} <= installed(used).keys()
+    assert wishes(used).keys() == {"one", "other", "aaa-first", "zzz-last"}
 
 
 def test_nothing_of_the_image_is_removed_for_a_wish(
-    make_workstation: MakeWorkstation, make_image: MakeImage, repository: Repository
+    used: Workstation, make_image: MakeImage, repository: Repository
 ) -> None:
     """apt would rather remove `precious` than leave out what was asked for."""
-    greedy = TinyPackage("greedy")
-    machine = make_workstation(make_image(TinyPackage("plain"))).boot()
-    used(machine, repository, greedy)
-    repository.publish(FIRST, LAST, greedy.at("2.0"))
-    machine.stop()
+    install(used, "greedy")
     repository.publish(FIRST, LAST, TinyPackage("greedy", "2.0", conflicts="precious"))
-    next_boot(machine, image=make_image(TinyPackage("precious")), code=1)
-    assert "precious" in installed(machine)
-    assert pending(machine).keys() == {"greedy"}
-    assert "precious" in pending(machine)["greedy"]
+    next_boot(used, image=make_image(TinyPackage("precious")), code=1)
+    assert "precious" in installed(used)
+    assert pending(used).keys() == {"greedy"}
+    assert "precious" in pending(used)["greedy"]
 
 
 def test_package_of_the_image_that_others_need_now_stays(
@@ -178,7 +174,10 @@ def test_failing_removal_costs_only_that_removal(
 ) -> None:
     clinging = TinyPackage("clinging", scripts={"prerm": "[ ! -e /etc/fail-prerm ]"})
     machine = make_workstation(make_image(clinging)).boot()
-    used(machine, repository)
+    start(machine)
+    repository.publish(FIRST, LAST)
+    add_source(machine, repository)
+    install(machine, "aaa-first")
     machine.run("apt-get", "purge", "-qy", "clinging")
     image = make_image(clinging, files={"/etc/fail-prerm": b""})
     next_boot(machine, image=image, code=1)
@@ -190,15 +189,11 @@ def test_failing_removal_costs_only_that_removal(
 
 
 def test_conffile_that_the_new_image_has_already_is_left_as_it_is(
-    make_workstation: MakeWorkstation,
-    make_image: MakeImage,
-    local_image: Image,
-    repository: Repository,
+    used: Workstation, make_image: MakeImage
 ) -> None:
     """No question is asked, and the file that is there stays."""
-    talker = TinyPackage("talker", conffiles={"/etc/talker.conf": "of the package\n"})
-    machine = used(make_workstation(local_image).boot(), repository, talker)
+    install(used, "talker")
     image = make_image(files={"/etc/talker.conf": b"of the image\n"})
-    next_boot(machine, image=image)
-    assert machine.read_text("/etc/talker.conf") == "of the image\n"
-    assert "talker" in installed(machine)
+    next_boot(used, image=image)
+    assert used.read_text("/etc/talker.conf") == "of the image\n"
+    assert "talker" in installed(used)

@@ -118,8 +118,11 @@ def test_rollback_takes_the_root_back_and_is_a_new_generation(used: Workstation)
     assert made["recorded"]["door"] == f"aptkeep rollback {target['generation']}"
     found = installed(used)
     assert {name: found.get(name) for name in ("alpha", "beta", "gamma", "tool", "toy")} == {
-        **{"alpha": "1.0", "beta": "1.0", "gamma": None},
-        **{"tool": "1.0", "toy": "1.0"},
+        "alpha": "1.0",
+        "beta": "1.0",
+        "gamma": None,
+        "tool": "1.0",
+        "toy": "1.0",
     }
     assert on_hold(used) == set()
     assert not used.exists(PIN)

@@ -45,9 +45,7 @@ TRAPS = {
     "a link for the generations": Trap(
         f"mv {STORE}/generations /srv/g && ln -s /srv/g {STORE}/generations"
     ),
-    "a link for .local": Trap(
-        "mv .local other && ln -s /srv/victims .local", user="bench-user"
-    ),
+    "a link for .local": Trap("mv .local other && ln -s /srv/victims .local", user="bench-user"),
     "a link for the store": Trap(
         f"mv {STORE} {SHARE}/other && ln -s /srv/victims {STORE}", user="bench-user"
     ),

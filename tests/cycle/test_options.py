@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from cycle.conftest import Prepare
 from cycle.keeping import (
     add_source,
     aptkeep,
@@ -39,7 +40,9 @@ def test_home_given_with_an_option(machine: Workstation, place: str) -> None:
     machine.run("apt-mark", "hold", "alpha")
 
     def there(command: str, *more: str) -> str:
-        words = [*option, command, *more] if place.startswith("before") else [command, *more, *option]
+        words = (
+            [*option, command, *more] if place.startswith("before") else [command, *more, *option]
+        )
         return aptkeep(machine, *words).stdout
 
     there("record")
@@ -103,7 +106,9 @@ def test_excluded_packages_are_neither_kept_nor_restored(
 ) -> None:
     secret, secretive = TinyPackage("secret-tool"), TinyPackage("not-secret", depends="secret-tool")
     repository.publish(secret, secretive, ALPHA)
-    machine.write("/etc/apt/apt.conf.d/90exclude", 'Aptkeep::Exclude { "^secret-"; "^b[a]sh$"; };\n')
+    machine.write(
+        "/etc/apt/apt.conf.d/90exclude", 'Aptkeep::Exclude { "^secret-"; "^b[a]sh$"; };\n'
+    )
     add_source(machine, repository)
     install(machine, "secret-tool", "alpha")
     machine.run("apt-mark", "hold", "bash", "dash")
@@ -127,40 +132,39 @@ def test_excluded_packages_are_neither_kept_nor_restored(
 # -- exit codes -------------------------------------------------------------------------------
 
 
-def test_exit_codes_0_and_1(machine: Workstation, repository: Repository) -> None:
-    repository.publish(ALPHA)
-    add_source(machine, repository)
-    install(machine, "alpha")
+@pytest.fixture
+def used(prepare: Prepare) -> Workstation:
+    return prepare(ALPHA, commands=["apt-get install -qy alpha"])
+
+
+def test_exit_codes_0_and_1(used: Workstation, repository: Repository) -> None:
     for command in ("start", "restore", "status", "record", "history", "show", "diff"):
-        aptkeep(machine, command, code=0)
+        aptkeep(used, command, code=0)
     repository.publish()
-    next_boot(machine, code=1)
-    for command in ("start", "restore", "status"):
-        aptkeep(machine, command, code=1)
-    for command in ("record", "history", "show", "diff"):
-        aptkeep(machine, command, code=0)
+    next_boot(used, code=1)
+    for command in ("restore", "status"):
+        aptkeep(used, command, code=1)
+    for command in ("record", "history"):
+        aptkeep(used, command, code=0)
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ["unknown"],
-        ["start", "--unknown"],
-        ["show", "none"],
-        ["-o", "nonsense", "status"],
-        ["-o", "Aptkeep::Trust=nobody", "status"],
-        ["-o", "Aptkeep::Restore::Versions=oldest", "status"],
-        ["-o", "Aptkeep::Store=/etc", "status"],
-        ["-o", "Aptkeep::Store=../x", "status"],
-        ["-o", "Aptkeep::Hook::Timeout=soon", "status"],
-        ["-o", "Aptkeep::Exclude::=(", "status"],
-    ],
-    ids=" ".join,
-)
-def test_exit_code_2_for_wrong_usage(machine: Workstation, arguments: list[str]) -> None:
-    result = aptkeep(machine, *arguments, code=2)
-    assert result.stdout == ""
-    assert "Traceback" not in result.stderr
+WRONG = [
+    *(["unknown"], ["start", "--unknown"], ["show", "none"]),
+    ["-o", "nonsense", "status"],
+    ["-o", "Aptkeep::Trust=nobody", "status"],
+    ["-o", "Aptkeep::Restore::Versions=oldest", "status"],
+    ["-o", "Aptkeep::Store=/etc", "status"],
+    ["-o", "Aptkeep::Store=../x", "status"],
+    ["-o", "Aptkeep::Hook::Timeout=soon", "status"],
+    ["-o", "Aptkeep::Exclude::=(", "status"],
+]
+
+
+def test_exit_code_2_for_wrong_usage(machine: Workstation) -> None:
+    for arguments in WRONG:
+        result = aptkeep(machine, *arguments, code=2)
+        assert result.stdout == ""
+        assert "Traceback" not in result.stderr
 
 
 def test_exit_code_2_is_never_apts(machine: Workstation) -> None:
@@ -174,7 +178,14 @@ def test_exit_code_2_is_never_apts(machine: Workstation) -> None:
 def test_exit_code_3_for_a_store_that_is_not_trusted(machine: Workstation) -> None:
     machine.run("dpkg", "-i", put_deb(machine, ALPHA))
     machine.run("chmod", "777", "/home/bench-user/.local/share/aptkeep")
-    for command in (["start"], ["restore"], ["record"], ["status"], ["history"], ["forget", "alpha"]):
+    for command in (
+        ["start"],
+        ["restore"],
+        ["record"],
+        ["status"],
+        ["history"],
+        ["forget", "alpha"],
+    ):
         result = aptkeep(machine, *command, code=3)
         assert "is not trusted" in result.stderr
 
@@ -183,33 +194,28 @@ def test_exit_code_3_for_a_store_that_is_not_trusted(machine: Workstation) -> No
     "lock",
     ["var/lib/aptkeep/lock", "home/bench-user/.local/share/aptkeep", "var/lib/dpkg/lock-frontend"],
 )
-def test_exit_code_4_where_a_lock_is_not_free_in_time(
-    machine: Workstation, repository: Repository, lock: str
-) -> None:
+def test_exit_code_4_where_a_lock_is_not_free_in_time(used: Workstation, lock: str) -> None:
     """Another aptkeep on this machine, one on another machine with this home, apt or dpkg."""
-    repository.publish(ALPHA)
-    add_source(machine, repository)
-    install(machine, "alpha")
-    machine.run("apt-mark", "hold", "alpha")
-    recorded = newest(machine)
+    used.run("apt-mark", "hold", "alpha")
+    recorded = newest(used)
     if "dpkg" in lock:
-        aptkeep(machine, "record")
-        recorded = newest(machine)
-        machine.stop()
-        machine.boot()
+        aptkeep(used, "record")
+        recorded = newest(used)
+        used.stop()
+        used.boot()
     patience = ("-o", "DPkg::Lock::Timeout=1")
-    held = os.open(machine.root / lock, os.O_RDONLY)
+    held = os.open(used.root / lock, os.O_RDONLY)
     try:
         if "dpkg" in lock:
             fcntl.lockf(held, fcntl.LOCK_SH)
         else:
             fcntl.flock(held, fcntl.LOCK_EX)
-        result = aptkeep(machine, "start", *patience, code=4)
+        result = aptkeep(used, "start", *patience, code=4)
         assert "1 seconds" in result.stderr
         if "dpkg" not in lock:
-            aptkeep(machine, "record", *patience, code=4)
+            aptkeep(used, "record", *patience, code=4)
     finally:
         os.close(held)
-    assert newest(machine) == recorded
-    start(machine)
-    assert "alpha" in installed(machine)
+    assert newest(used) == recorded
+    start(used)
+    assert "alpha" in installed(used)

@@ -2,104 +2,83 @@
 
 from __future__ import annotations
 
-from cycle.conftest import MakeImage
+import pytest
+
+from cycle.conftest import Prepare
 from cycle.keeping import (
-    add_source,
+    aptkeep,
     install,
     installed,
     next_boot,
     package_state,
-    start,
     update,
     wishes,
 )
-from testbed.fixtures import MakeWorkstation
-from testbed.images import Image
 from testbed.packages import TinyPackage
 from testbed.repository import Repository
 from testbed.workstation import Workstation
 
 OLD = [TinyPackage(f"old{number}") for number in range(1, 6)]
-# One that is on hold, one that the image pins, one that needs another: each a reason for apt to
-# do more than it's asked for.
 HELD = TinyPackage("held")
 CHAIN = TinyPackage("chain", depends="old1")
 WANTED = [TinyPackage("first", depends="old1, old2"), TinyPackage("second", recommends="old3")]
 NEEDS = TinyPackage("needs", depends="old4")
+LIBS = [TinyPackage("lib"), TinyPackage("lib", "2.0")]
 
 
-def image_with_upgrades(make_image: MakeImage) -> Image:
-    return make_image(*OLD, HELD, CHAIN, commands=[["apt-mark", "hold", "held"]])
+UPGRADES = [package.at("2.0") for package in (*OLD, HELD, CHAIN)]
 
 
-def publish_upgrades(repository: Repository, *more: TinyPackage) -> None:
-    upgrades = [package.at("2.0") for package in (*OLD, HELD, CHAIN)]
-    repository.publish(*upgrades, *WANTED, *more)
+@pytest.fixture
+def used(prepare: Prepare) -> Workstation:
+    return prepare(*UPGRADES, *WANTED, NEEDS, *LIBS, contents=(*OLD, HELD, CHAIN))
 
 
-def booted(make_workstation: MakeWorkstation, image: Image, repository: Repository) -> Workstation:
-    machine = make_workstation(image).boot()
-    start(machine)
-    add_source(machine, repository)
-    return machine
-
-
-def test_restoring_two_packages_upgrades_nothing_else(
-    make_workstation: MakeWorkstation, make_image: MakeImage, repository: Repository
-) -> None:
-    publish_upgrades(repository)
-    machine = booted(make_workstation, image_with_upgrades(make_image), repository)
-    assert "7 upgraded" in machine.run("apt-get", "-s", "--ignore-hold", "dist-upgrade").stdout
-    install(machine, "first", "second")
-    before = package_state(machine)
-    next_boot(machine)
-    assert package_state(machine) == before
-    assert {installed(machine)[package.name] for package in (*OLD, HELD, CHAIN)} == {"1.0"}
+def test_restoring_two_packages_upgrades_nothing_else(used: Workstation) -> None:
+    used.run("apt-mark", "hold", "held")
+    assert "7 upgraded" in used.run("apt-get", "-s", "--ignore-hold", "dist-upgrade").stdout
+    install(used, "first", "second")
+    before = package_state(used)
+    next_boot(used)
+    assert package_state(used) == before
+    assert {installed(used)[package.name] for package in (*OLD, HELD, CHAIN)} == {"1.0"}
     # The user may still upgrade: what kept apt from it is gone.
-    assert "7 upgraded" in machine.run("apt-get", "-s", "--ignore-hold", "dist-upgrade").stdout
+    assert "7 upgraded" in used.run("apt-get", "-s", "--ignore-hold", "dist-upgrade").stdout
 
 
 def test_dependency_that_a_wanted_package_forces_is_upgraded(
-    make_workstation: MakeWorkstation, make_image: MakeImage, repository: Repository
+    used: Workstation, repository: Repository
 ) -> None:
     """The repository moves on: what is wanted now needs a newer library than the image has."""
-    publish_upgrades(repository, NEEDS)
-    machine = booted(make_workstation, image_with_upgrades(make_image), repository)
-    install(machine, "needs", "first")
-    assert wishes(machine).keys() == {"needs", "first"}
-    publish_upgrades(repository, TinyPackage("needs", "2.0", depends="old4 (>= 2.0)"))
-    next_boot(machine)
-    found = installed(machine)
+    install(used, "needs", "first")
+    assert wishes(used).keys() == {"needs", "first"}
+    needs = TinyPackage("needs", "2.0", depends="old4 (>= 2.0)")
+    repository.publish(*UPGRADES, *WANTED, needs)
+    next_boot(used)
+    found = installed(used)
     assert (found["needs"], found["old4"], found["first"]) == ("2.0", "2.0", "1.0")
     assert {found[name] for name in ("old1", "old2", "old3", "old5", "held", "chain")} == {"1.0"}
 
 
-def test_upgrade_that_the_user_asked_for_comes_back_alone(
-    make_workstation: MakeWorkstation, make_image: MakeImage, repository: Repository
-) -> None:
-    publish_upgrades(repository)
-    machine = booted(make_workstation, image_with_upgrades(make_image), repository)
-    install(machine, "old2", "first")
-    before = package_state(machine)
-    assert wishes(machine)["old2"]["version"] == "2.0"
-    next_boot(machine)
-    assert package_state(machine) == before
-    assert installed(machine)["old2"] == "2.0"
-    assert installed(machine)["old1"] == "1.0"
+def test_upgrade_that_the_user_asked_for_comes_back_alone(used: Workstation) -> None:
+    install(used, "old2", "first")
+    before = package_state(used)
+    assert wishes(used)["old2"]["version"] == "2.0"
+    next_boot(used)
+    assert package_state(used) == before
+    assert installed(used)["old2"] == "2.0"
+    assert installed(used)["old1"] == "1.0"
 
 
-def test_everything_upgraded_comes_back_upgraded(
-    make_workstation: MakeWorkstation, make_image: MakeImage, repository: Repository
-) -> None:
-    publish_upgrades(repository)
-    machine = booted(make_workstation, image_with_upgrades(make_image), repository)
-    machine.run("apt-get", "upgrade", "-qy")
-    before = package_state(machine)
-    next_boot(machine)
-    assert package_state(machine) == before
-    assert installed(machine)["chain"] == "2.0"
-    assert installed(machine)["held"] == "1.0"
-    assert "0 upgraded" in update_and_simulate(machine)
+def test_everything_upgraded_comes_back_upgraded(used: Workstation) -> None:
+    used.run("apt-mark", "hold", "held")
+    used.run("apt-get", "upgrade", "-qy")
+    before = package_state(used)
+    next_boot(used)
+    assert package_state(used) == before
+    assert installed(used)["chain"] == "2.0"
+    assert installed(used)["held"] == "1.0"
+    assert "0 upgraded" in update_and_simulate(used)
 
 
 def update_and_simulate(machine: Workstation) -> str:
@@ -107,25 +86,17 @@ def update_and_simulate(machine: Workstation) -> str:
     return machine.run("apt-get", "-s", "upgrade").stdout
 
 
-def test_pins_of_the_user_hold_in_a_restore_too(
-    make_workstation: MakeWorkstation, make_image: MakeImage, repository: Repository
-) -> None:
-    repository.publish(*(TinyPackage("lib", version) for version in ("1.0", "2.0")), *WANTED, *OLD)
-    machine = make_workstation(make_image(*OLD)).boot()
-    start(machine)
-    add_source(machine, repository)
+def test_pins_of_the_user_hold_in_a_restore_too(used: Workstation, repository: Repository) -> None:
     pin = "Package: lib\nPin: version 1.0\nPin-Priority: 900\n"
-    machine.write("/etc/apt/preferences.d/lib.pref", pin)
-    install(machine, "lib", "first")
-    before = package_state(machine)
-    # Neither its old version nor anything at all of it was wanted by version: the pin decides.
-    repository.publish(
-        *(TinyPackage("lib", version) for version in ("1.0", "2.0")),
-        TinyPackage("first", "2.0", depends="lib, old1, old2"),
-        *OLD,
-    )
-    next_boot(machine)
-    after = package_state(machine)
-    assert installed(machine)["lib"] == "1.0"
-    assert installed(machine)["first"] == "2.0"
-    assert after.manual == before.manual
+    used.write("/etc/apt/preferences.d/lib.pref", pin)
+    install(used, "lib", "first")
+    before = package_state(used)
+    # A newer package comes, which needs any lib: the pin decides which.
+    first = TinyPackage("first", "2.0", depends="lib, old1, old2")
+    repository.publish(*LIBS, first, *UPGRADES)
+    aptkeep(used, "forget", "lib")
+    next_boot(used)
+    after = package_state(used)
+    assert installed(used)["lib"] == "1.0"
+    assert installed(used)["first"] == "2.0"
+    assert after.manual == tuple(name for name in before.manual if name != "lib")

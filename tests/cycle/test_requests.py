@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from cycle.conftest import Prepare
 from cycle.keeping import (
     add_source,
     aptkeep,
@@ -22,6 +25,12 @@ from testbed.workstation import Workstation
 
 ALPHA = TinyPackage("alpha", conffiles={"/etc/alpha.conf": "a\n"})
 BETA = TinyPackage("beta")
+
+
+@pytest.fixture
+def used(prepare: Prepare) -> Workstation:
+    """alpha and beta can be had."""
+    return prepare(ALPHA, BETA)
 
 
 def requests(machine: Workstation) -> list[tuple[str, str | None]]:
@@ -76,54 +85,42 @@ def test_selections_set_with_dpkg_are_kept_at_the_next_door(machine: Workstation
     }
 
 
-def test_command_line_and_user_are_in_the_generation(
-    machine: Workstation, repository: Repository
-) -> None:
-    repository.publish(ALPHA, BETA)
-    add_source(machine, repository)
+def test_command_line_and_user_are_in_the_generation(used: Workstation) -> None:
     command = "apt-get install -qy alpha"
-    machine.run("sudo", *command.split(), user="bench-user")
-    assert requests(machine) == [(command, "bench-user")]
-    assert "apt-get install -qy alpha (bench-user)" in aptkeep(machine, "history").stdout
-    shown = aptkeep(machine, "show").stdout
+    used.run("sudo", *command.split(), user="bench-user")
+    assert requests(used) == [(command, "bench-user")]
+    assert "apt-get install -qy alpha (bench-user)" in aptkeep(used, "history").stdout
+    shown = aptkeep(used, "show").stdout
     assert "apt-get install -qy alpha (bench-user)" in shown
 
-    deb = put_deb(machine, BETA)
-    machine.run("sudo", "dpkg", "-i", deb, user="bench-user")
-    assert requests(machine) == [(f"dpkg -i {deb}", "bench-user")]
-    machine.run("sudo", "apt", "purge", "-qy", "beta", user="bench-user")
-    assert requests(machine) == [("apt purge -qy beta", "bench-user")]
-    machine.run("sudo", "apt-mark", "hold", "alpha", user="bench-user")
-    machine.run("sudo", "aptkeep", "record", user="bench-user")
-    assert wishes(machine)["alpha"]["selection"] == "hold"
+    deb = put_deb(used, BETA)
+    used.run("sudo", "dpkg", "-i", deb, user="bench-user")
+    assert requests(used) == [(f"dpkg -i {deb}", "bench-user")]
+    used.run("sudo", "apt", "purge", "-qy", "beta", user="bench-user")
+    assert requests(used) == [("apt purge -qy beta", "bench-user")]
+    used.run("sudo", "apt-mark", "hold", "alpha", user="bench-user")
+    used.run("sudo", "aptkeep", "record", user="bench-user")
+    assert wishes(used)["alpha"]["selection"] == "hold"
 
-    log = (machine.home / ".local/share/aptkeep/log").read_text().splitlines()
+    log = (used.home / ".local/share/aptkeep/log").read_text().splitlines()
     assert any(line.endswith(f"at DPkg::Post-Invoke: {command} (bench-user)") for line in log)
-    listed = document(machine, "history")["generations"]
+    listed = document(used, "history")["generations"]
     assert {"command": command, "user": "bench-user"} in listed[-4]["requests"]
 
 
-def test_old_requests_are_told_only_once(machine: Workstation, repository: Repository) -> None:
-    repository.publish(ALPHA, BETA)
-    add_source(machine, repository)
-    install(machine, "alpha")
-    install(machine, "beta")
-    assert requests(machine) == [("apt-get install -qy beta", None)]
+def test_old_requests_are_told_only_once(used: Workstation) -> None:
+    install(used, "alpha")
+    install(used, "beta")
+    assert requests(used) == [("apt-get install -qy beta", None)]
     # Nor does the next root tell what a restore ran.
-    next_boot(machine)
-    machine.run("apt-get", "purge", "-qy", "beta")
-    assert requests(machine) == [("apt-get purge -qy beta", None)]
+    next_boot(used)
+    used.run("apt-get", "purge", "-qy", "beta")
+    assert requests(used) == [("apt-get purge -qy beta", None)]
 
 
-def test_aptitude_like_frontends_are_recorded(
-    machine: Workstation, repository: Repository
-) -> None:
+def test_aptitude_like_frontends_are_recorded(used: Workstation) -> None:
     """Whatever drives libapt ends in the same hooks: here python3-apt, as PackageKit's kin do."""
-    repository.publish(ALPHA)
-    add_source(machine, repository)
-    machine.run("mkdir", "-p", "/var/cache/apt/archives/partial")  # apt-get would make it
-    script = (
-        "import apt; cache = apt.Cache(); cache['alpha'].mark_install(); cache.commit()\n"
-    )
-    machine.run("/usr/bin/python3", "-c", script)
-    assert wishes(machine)["alpha"]["version"] == "1.0"
+    used.run("mkdir", "-p", "/var/cache/apt/archives/partial")  # apt-get would make it
+    script = "import apt; cache = apt.Cache(); cache['alpha'].mark_install(); cache.commit()\n"
+    used.run("/usr/bin/python3", "-c", script)
+    assert wishes(used)["alpha"]["version"] == "1.0"

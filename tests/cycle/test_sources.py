@@ -6,7 +6,7 @@ import stat
 
 import pytest
 
-from cycle.conftest import MakeImage
+from cycle.conftest import KEY, SOURCE, MakeImage, Prepare
 from cycle.keeping import (
     add_source,
     aptkeep,
@@ -28,6 +28,12 @@ from testbed.workstation import Workstation
 ALPHA = TinyPackage("alpha")
 SOURCES = "/etc/apt/sources.list.d"
 HOME_KEY = "/home/bench-user/keys/mine.asc"
+
+
+@pytest.fixture
+def used(prepare: Prepare) -> Workstation:
+    """The source is there, and alpha is installed from it."""
+    return prepare(ALPHA, commands=["apt-get install -qy alpha"])
 
 
 def content_and_mode(machine: Workstation, path: str) -> tuple[bytes, int]:
@@ -78,38 +84,31 @@ def test_source_is_kept_before_it_is_used(machine: Workstation, repository: Repo
     assert newest(machine)["recorded"]["door"] == "APT::Update::Pre-Invoke"
 
 
-def test_edited_source_comes_back_as_it_was_last(
-    machine: Workstation, repository: Repository
-) -> None:
-    path = add_source(machine, repository)
-    edited = f"# once more\n{repository.source_line('/etc/apt/keyrings/local.asc')}"
-    machine.write(path, edited)
-    update(machine)
-    machine.run("chmod", "600", path)
-    aptkeep(machine, "record")
-    next_boot(machine)
-    assert content_and_mode(machine, path) == (edited.encode(), 0o600)
+def test_edited_source_comes_back_as_it_was_last(used: Workstation, repository: Repository) -> None:
+    edited = f"# once more\n{repository.source_line(KEY)}"
+    used.write(SOURCE, edited)
+    update(used)
+    used.run("chmod", "600", SOURCE)
+    aptkeep(used, "record")
+    next_boot(used)
+    assert content_and_mode(used, SOURCE) == (edited.encode(), 0o600)
 
 
-def test_deleted_source_stays_deleted(machine: Workstation, repository: Repository) -> None:
-    path = add_source(machine, repository)
-    machine.run("rm", path, "/etc/apt/keyrings/local.asc")
-    aptkeep(machine, "record")
-    assert newest(machine)["files"] == {}
-    next_boot(machine)
-    assert not machine.exists(path)
-    assert not machine.exists("/etc/apt/keyrings/local.asc")
+def test_deleted_source_stays_deleted(used: Workstation, repository: Repository) -> None:
+    used.run("rm", SOURCE, KEY)
+    used.run("apt-get", "purge", "-qy", "alpha")
+    assert newest(used)["files"] == {}
+    next_boot(used)
+    assert not used.exists(SOURCE)
+    assert not used.exists(KEY)
 
 
-def test_source_that_is_switched_off_by_its_name(
-    machine: Workstation, repository: Repository
-) -> None:
+def test_source_that_is_switched_off_by_its_name(used: Workstation, repository: Repository) -> None:
     """`x.list.disabled`, as release upgrades leave it: apt reads it no more, nor do we."""
-    path = add_source(machine, repository)
-    machine.run("mv", path, f"{path}.disabled")
-    aptkeep(machine, "record")
-    next_boot(machine)
-    assert not machine.exists(path)
+    used.run("mv", SOURCE, f"{SOURCE}.disabled")
+    used.run("apt-get", "purge", "-qy", "alpha")
+    next_boot(used)
+    assert not used.exists(SOURCE)
 
 
 def test_sources_of_the_image_edited_and_deleted(
@@ -226,30 +225,26 @@ def test_key_of_a_package_comes_with_its_package(
 
 
 def test_key_that_changed_is_kept_beside_the_old_one(
-    machine: Workstation, repository: Repository, make_repository: MakeRepository
+    used: Workstation, repository: Repository, make_repository: MakeRepository
 ) -> None:
-    add_source(machine, repository)
-    more = repository.source_line("/etc/apt/keyrings/local.asc")
+    more = repository.source_line(KEY)
     assert repository.key is not None
-    machine.write("/etc/apt/keyrings/local.asc", b"new\n" + repository.key.public())
-    machine.write(f"{SOURCES}/more.list", more)
-    aptkeep(machine, "record")
-    assert len(list((store(machine) / "keyrings").iterdir())) == 2
-    next_boot(machine)
-    assert machine.read_bytes("/etc/apt/keyrings/local.asc").startswith(b"new\n")
+    used.write(KEY, b"new\n" + repository.key.public())
+    used.write(f"{SOURCES}/more.list", more)
+    aptkeep(used, "record")
+    assert len(list((store(used) / "keyrings").iterdir())) == 2
+    next_boot(used)
+    assert used.read_bytes(KEY).startswith(b"new\n")
 
 
 def test_damaged_copy_is_pending_and_never_put_back(
-    machine: Workstation, repository: Repository
+    used: Workstation, repository: Repository
 ) -> None:
-    repository.publish(ALPHA)
-    path = add_source(machine, repository)
-    install(machine, "alpha")
-    (kept,) = (store(machine) / "keyrings").iterdir()
+    (kept,) = (store(used) / "keyrings").iterdir()
     kept.write_bytes(b"-----BEGIN PGP PUBLIC KEY BLOCK-----\n")
-    next_boot(machine, code=1)
-    reasons = pending(machine)
-    assert reasons.keys() == {"/etc/apt/keyrings/local.asc", path, "alpha"}
-    assert "was altered" in reasons["/etc/apt/keyrings/local.asc"]
-    assert not machine.exists("/etc/apt/keyrings/local.asc")
-    assert not machine.exists(path)  # a source is nothing without its key
+    next_boot(used, code=1)
+    reasons = pending(used)
+    assert reasons.keys() == {KEY, SOURCE, "alpha"}
+    assert "was altered" in reasons[KEY]
+    assert not used.exists(KEY)
+    assert not used.exists(SOURCE)  # a source is nothing without its key

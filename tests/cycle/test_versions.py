@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from cycle.conftest import MakeImage
+import pytest
+
+from cycle.conftest import MakeImage, Prepare
 from cycle.keeping import (
     add_source,
     aptkeep,
@@ -20,64 +22,57 @@ from testbed.packages import TinyPackage
 from testbed.repository import Repository
 from testbed.workstation import Workstation
 
-ALPHA, BETA = TinyPackage("alpha", depends="beta"), TinyPackage("beta")
+ALPHA, BETA, TOOL = TinyPackage("alpha", depends="beta"), TinyPackage("beta"), TinyPackage("tool")
 
 
-def used(machine: Workstation, repository: Repository) -> None:
-    repository.publish(ALPHA, BETA)
-    add_source(machine, repository)
-    install(machine, "alpha")
+@pytest.fixture
+def used(prepare: Prepare) -> Workstation:
+    """On a fresh root."""
+    return prepare(ALPHA, BETA, commands=["apt-get install -qy alpha"], fresh=True)
 
 
 def test_repository_moved_on_and_the_candidate_comes_with_a_note(
-    machine: Workstation, repository: Repository
+    used: Workstation, repository: Repository
 ) -> None:
-    used(machine, repository)
     repository.publish(ALPHA.at("2.0"), BETA)
-    result = next_boot(machine)
-    assert installed(machine)["alpha"] == "2.0"
-    assert installed(machine)["beta"] == "1.0"
+    result = start(used)
+    assert installed(used)["alpha"] == "2.0"
+    assert installed(used)["beta"] == "1.0"
     (note,) = [line for line in result.stderr.splitlines() if line.startswith("aptkeep: note:")]
     assert note == (
         "aptkeep: note: alpha: it comes in version 2.0: "
         "1.0, which was recorded, is not offered any more"
     )
-    assert pending(machine) == {}
+    assert pending(used) == {}
     # It's no wish for 2.0: should 1.0 be offered again, it's what comes.
-    assert wishes(machine)["alpha"]["version"] == "1.0"
+    assert wishes(used)["alpha"]["version"] == "1.0"
     repository.publish(ALPHA, ALPHA.at("2.0"), BETA)
-    next_boot(machine)
-    assert installed(machine)["alpha"] == "1.0"
+    next_boot(used)
+    assert installed(used)["alpha"] == "1.0"
 
 
 def test_recorded_version_is_still_offered_beside_a_newer_one(
-    machine: Workstation, repository: Repository
+    used: Workstation, repository: Repository
 ) -> None:
-    used(machine, repository)
     repository.publish(ALPHA, ALPHA.at("2.0"), BETA, BETA.at("2.0"))
-    next_boot(machine)
-    assert installed(machine)["alpha"] == installed(machine)["beta"] == "1.0"
-    assert "2 upgraded" in machine.run("apt-get", "-s", "upgrade").stdout
+    start(used)
+    assert installed(used)["alpha"] == installed(used)["beta"] == "1.0"
+    assert "2 upgraded" in used.run("apt-get", "-s", "upgrade").stdout
 
 
+@pytest.mark.parametrize("asked", ["configured", "option", "restore --versions"])
 def test_latest_if_so_configured_or_asked_for(
-    machine: Workstation, make_workstation: MakeWorkstation, repository: Repository
+    used: Workstation, repository: Repository, asked: str
 ) -> None:
-    used(machine, repository)
     repository.publish(ALPHA, ALPHA.at("2.0"), BETA, BETA.at("2.0"))
-    machine.stop()
-    machine.boot()
-    aptkeep(machine, "restore", "--versions", "latest")
-    assert installed(machine)["alpha"] == installed(machine)["beta"] == "2.0"
-    machine.stop()
-    machine.boot()
-    machine.write("/etc/apt/apt.conf.d/90latest", 'Aptkeep::Restore::Versions "latest";\n')
-    start(machine)
-    assert installed(machine)["alpha"] == installed(machine)["beta"] == "2.0"
-    machine.stop()
-    machine.boot()
-    start(machine, "-o", "Aptkeep::Restore::Versions=latest")
-    assert installed(machine)["alpha"] == "2.0"
+    if asked == "configured":
+        used.write("/etc/apt/apt.conf.d/90latest", 'Aptkeep::Restore::Versions "latest";\n')
+        start(used)
+    elif asked == "option":
+        start(used, "-o", "Aptkeep::Restore::Versions=latest")
+    else:
+        aptkeep(used, "restore", "--versions", "latest")
+    assert installed(used)["alpha"] == installed(used)["beta"] == "2.0"
 
 
 def test_recorded_version_that_does_not_fit_any_more(
@@ -99,39 +94,34 @@ def test_recorded_version_that_does_not_fit_any_more(
     assert "tool: it comes in version 2.0: 1.0 does not fit this image" in result.stderr
 
 
+@pytest.fixture
+def downgraded(prepare: Prepare) -> Workstation:
+    """The image has tool 2.0, the user went back to 1.0; on a fresh root."""
+    command = "apt-get install -qy --allow-downgrades tool=1.0"
+    return prepare(TOOL, contents=[TOOL.at("2.0")], commands=[command], fresh=True)
+
+
 def test_user_went_back_to_an_older_version_than_the_image_has(
-    make_workstation: MakeWorkstation, make_image: MakeImage, repository: Repository
+    downgraded: Workstation, make_image: MakeImage
 ) -> None:
-    tool = TinyPackage("tool")
-    machine = make_workstation(make_image(tool.at("2.0"))).boot()
-    start(machine)
-    repository.publish(tool, tool.at("2.0"))
-    add_source(machine, repository)
-    machine.run("apt-get", "install", "-qy", "--allow-downgrades", "tool=1.0")
-    assert wishes(machine)["tool"]["version"] == "1.0"
-    next_boot(machine)
-    assert installed(machine)["tool"] == "1.0"
-    assert pending(machine) == {}
+    assert wishes(downgraded)["tool"]["version"] == "1.0"
+    start(downgraded)
+    assert installed(downgraded)["tool"] == "1.0"
+    assert pending(downgraded) == {}
     # A newer image is no reason to go back any more.
-    next_boot(machine, image=make_image(tool.at("3.0")))
-    assert installed(machine)["tool"] == "3.0"
+    next_boot(downgraded, image=make_image(TOOL.at("3.0")))
+    assert installed(downgraded)["tool"] == "3.0"
 
 
-def test_older_version_of_the_image_is_offered_no_more(
-    make_workstation: MakeWorkstation, make_image: MakeImage, repository: Repository
+def test_older_version_than_the_images_is_offered_no_more(
+    downgraded: Workstation, repository: Repository
 ) -> None:
-    tool = TinyPackage("tool")
-    machine = make_workstation(make_image(tool.at("2.0"))).boot()
-    start(machine)
-    repository.publish(tool)
-    add_source(machine, repository)
-    machine.run("apt-get", "install", "-qy", "--allow-downgrades", "tool=1.0")
-    recorded = newest(machine)
-    repository.publish(tool.at("2.0"))
-    next_boot(machine, code=1)
-    assert installed(machine)["tool"] == "2.0"
-    assert pending(machine) == {"tool": "version 1.0 is not offered any more"}
-    assert newest(machine) == recorded
+    recorded = newest(downgraded)
+    repository.publish(TOOL.at("2.0"))
+    start(downgraded, code=1)
+    assert installed(downgraded)["tool"] == "2.0"
+    assert pending(downgraded) == {"tool": "version 1.0 is not offered any more"}
+    assert newest(downgraded) == recorded
 
 
 def test_versions_are_recorded_with_epoch_and_tilde(
