@@ -91,7 +91,14 @@ def record(
     if configuration.settings.rewrite_sources and home is not None:
         snapshot = _relocated(configuration, state, home, snapshot)
     position = history.position(configuration.paths.history_log)
-    now = Observed(snapshot.observation, position, snapshot.unkept, last.anchor)
+    # A keyring that can't be read now, though a source names it, is no less wanted for that.
+    lost = {
+        entry.subject: last.observation.files[entry.subject]
+        for entry in snapshot.unkept
+        if entry.subject in last.observation.files
+    }
+    seen = replace(snapshot.observation, files={**snapshot.observation.files, **lost})
+    now = Observed(seen, position, snapshot.unkept, last.anchor)
     touched = state.restoring()
     if now == last and touched is None and not thorough:
         return Recorded(said=tuple(said))
@@ -104,7 +111,8 @@ def record(
             for path, found in snapshot.observation.files.items()
             if thorough or found != last.observation.files.get(path)
         }
-        recorded, anchor = _into_store(configuration, state, last, snapshot, occasion, changed)
+        seen_now = replace(snapshot, observation=seen)
+        recorded, anchor = _into_store(configuration, state, last, seen_now, occasion, changed)
         now = replace(now, anchor=anchor)
     state.save_observation(now)
     if touched is not None:
@@ -234,7 +242,9 @@ def _examined(old: Manifest, new: Manifest, snapshot: observe.Snapshot) -> Manif
     """`new`, with what GnuPG says of the keyrings that are new in it."""
     files = dict(new.files)
     for path, wish in new.files.items():
-        if isinstance(wish, KeptFile) and wish.kind in KEYRINGS and old.files.get(path) != wish:
+        if not isinstance(wish, KeptFile) or wish.kind not in KEYRINGS:
+            continue
+        if old.files.get(path) != wish and wish.sha256 in snapshot.contents:
             from aptkeep.machine import openpgp  # noqa: PLC0415 - off the usual path of a hook
 
             files[path] = replace(wish, keys=openpgp.show(snapshot.contents[wish.sha256]))
@@ -260,7 +270,7 @@ def _proven(
         found = snapshot.observation.files.get(path)
         if not isinstance(wish, KeptFile) or wish.kind is not FileKind.SOURCE or found is None:
             continue
-        if found.sha256 != wish.sha256:
+        if found.sha256 != wish.sha256 or wish.sha256 not in snapshot.contents:
             continue
         proven = wish.proven
         if proven and changed & _keys_of(path, snapshot):

@@ -296,7 +296,7 @@ class _Restore:
             else:
                 content, _mode = files.read_path(keyring.path, keys.LIMIT)
         except OSError:
-            return keyring
+            return replace(keyring, keys=(), kept=False)
         return replace(keyring, keys=openpgp.show(content) or keyring.keys)
 
     def _one_round(self, manifest: Manifest, lost: frozenset[str]) -> Solution:

@@ -89,5 +89,5 @@ def _keyrings(entry: sources.Entry, snapshot: Snapshot) -> Iterator[bytes]:
     if not entry.keyrings:
         paths = [path for path, kept in files.items() if kept.kind is FileKind.TRUSTED_KEY]
     for path in paths:
-        if path in files:
+        if path in files and files[path].sha256 in snapshot.contents:
             yield snapshot.contents[files[path].sha256]

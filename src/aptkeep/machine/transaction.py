@@ -184,7 +184,13 @@ class Transaction:
             self.dpkg.set_selections(never_came)
 
     def _explain(self, solution: Solution, reason: str) -> None:
-        for name in solution.changes:
+        here = self.packages()
+        came = {
+            name
+            for name, version in {**solution.installs, **solution.extra}.items()
+            if name in here and here[name].whole and here[name].version == version
+        }
+        for name in solution.changes - came:
             self.reasons.setdefault(name, reason)
 
 

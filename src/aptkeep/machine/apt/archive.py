@@ -361,7 +361,7 @@ class Archive:
         for other in others:
             if other.parent_pkg == version.parent_pkg:
                 continue
-            if version in _excluded_by(other) or other in _excluded_by(version):
+            if version.id in _excluded_by(other) or other.id in _excluded_by(version):
                 return f"it conflicts with {self._name(other.parent_pkg)} {other.ver_str}"
         return None
 
@@ -394,15 +394,18 @@ class Archive:
         return package_name(package.name, package.architecture, self._native)
 
 
-def _excluded_by(version: apt_pkg.Version) -> list[apt_pkg.Version]:
-    """The versions that can't be on a root together with this one."""
-    return [
-        target
+def _excluded_by(version: apt_pkg.Version) -> set[int]:
+    """The versions that can't be on a root together with this one.
+
+    By id: python-apt takes versions of different packages for equal if only their words are.
+    """
+    return {
+        target.id
         for kind in ("Conflicts", "Breaks")
         for group in version.depends_list.get(kind, [])
         for alternative in group
         for target in alternative.all_targets()
-    ]
+    }
 
 
 def _quoted(version: str) -> str:
