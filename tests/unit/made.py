@@ -96,6 +96,14 @@ def gone(on: Platform = TRIXIE) -> FileGone:
     return FileGone(on.release)
 
 
+def removed_is_purged(manifest: Manifest) -> dict[str, PackageWish]:
+    """The wishes about packages, with no difference between removing and purging one."""
+    return {
+        name: replace(wish, selection=PURGE) if wish.selection is DEINSTALL else wish
+        for name, wish in manifest.packages.items()
+    }
+
+
 def bare(manifest: Manifest) -> Manifest:
     """What is wished, without where and on which image it was recorded."""
     return Manifest(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 
@@ -33,6 +31,7 @@ from unit.made import (
     held_off,
     installed,
     newer,
+    removed_is_purged,
     root,
     wish,
 )
@@ -347,14 +346,7 @@ def test_a_way_back_leads_to_what_was_recorded(
     expected = bare(target)
     assert recorded.architectures == expected.architectures
     assert _without_keys(recorded) == _without_keys(expected)
-    assert _removed_is_purged(recorded) == _removed_is_purged(expected)
-
-
-def _removed_is_purged(manifest: Manifest) -> dict[str, PackageWish]:
-    return {
-        name: replace(wish, selection=PURGE) if wish.selection is DEINSTALL else wish
-        for name, wish in manifest.packages.items()
-    }
+    assert removed_is_purged(recorded) == removed_is_purged(expected)
 
 
 def _without_keys(manifest: Manifest) -> dict[str, KeptFile | FileGone]:

@@ -45,8 +45,8 @@ class Written:
         return "".join(f" {line or '.'}\n" for line in lines)
 
 
-# Each is a file of its own, but for what `_main` names. Blanks at line ends and a missing newline at
-# the end of a file are there on purpose: they have to come back.
+# Blanks at line ends and a missing newline at the end of a file are there on purpose: they have to
+# come back.
 FORMS: dict[str, Callable[[Written], str]] = {
     "line": lambda w: f"deb [signed-by={w.keys}] {w.where}\n",
     "line-arch": lambda w: f"deb [arch={w.architecture} signed-by={w.keys}] {w.where}\n",

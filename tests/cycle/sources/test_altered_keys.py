@@ -5,7 +5,6 @@ Whoever finds it so must know from the message alone which key, what is wrong an
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -116,7 +115,7 @@ def test_only_that_source_and_its_key_are_set_aside(
     for name in ALTERATIONS:
         assert not machine.exists(key_path(name))
         assert not machine.exists(f"{SOURCES}/{name}.list")
-        line = one_line(result, f"the key {key_path(name)}")
+        line = one_line(result, f"pending: {key_path(name)}: ")
         # Which key, what was expected, and what to do.
         assert vendor_key.fingerprint in line, name
         assert "Vendor <keys@vendor.example>" in line
@@ -124,9 +123,7 @@ def test_only_that_source_and_its_key_are_set_aside(
         assert vendor_key.fingerprint in reasons[key_path(name)]
         assert key_path(name) in reasons[f"{SOURCES}/{name}.list"]
     for name in ("replaced", "added"):
-        assert f"found was the key {other_key.fingerprint}" in reasons[
-            key_path(name)
-        ] or other_key.fingerprint in reasons[key_path(name)].partition("found was")[2]
+        assert other_key.fingerprint in reasons[key_path(name)].partition("found was")[2]
     assert "\x1b" not in result.output
     # Everything else is here, and apt works.
     assert "wanted" in installed(machine)

@@ -226,7 +226,7 @@ MALFORMED = {
 ODD = {
     "control.list": b"# \x1b[31mred\x07 \x01\x7f\n",
     "invalid.list": b"# caf\xe9 \xff\xfe\n",
-    "invalid.sources": b"# caf\xe9\nTypes: deb\nURIs: http://127.0.0.1:9\nSuites: \xe9/\nEnabled: no\n",
+    "invalid.sources": b"# caf\xe9\nTypes: deb\nURIs: http://[::1]:9\nSuites: \xe9/\nEnabled: no\n",
     "nul.list": b"# a\0b\n",
     "empty.list": b"",
     "empty.sources": b"",

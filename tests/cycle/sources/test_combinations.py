@@ -59,7 +59,7 @@ def test_table_is_large_enough() -> None:
 
 
 @pytest.fixture
-def image_with_keys(
+def image_with_keys(  # noqa: PLR0917 - fixtures
     suite: str,
     batch: str,
     workstation_image: Image,
@@ -97,7 +97,7 @@ def paths(cases: Iterable[Case]) -> list[str]:
 
 
 @pytest.mark.parametrize("batch", BATCHES)
-def test_everything_comes_back_as_it_was(
+def test_everything_comes_back_as_it_was(  # noqa: PLR0917 - fixtures
     batch: str,
     suite: str,
     image_with_keys: Image,
@@ -200,6 +200,5 @@ def judge_store(machine: Workstation, cases: Iterable[Case]) -> None:
             stem, _dot, suffix = path.rpartition("/")[2].rpartition(".")
             found = [n for n in kept if n.startswith(f"{stem}.") and n.endswith(f".{suffix}")]
             assert len(found) == (0 if case.owner == "image" else 1), path
-    for path in (store(machine) / "keyrings").iterdir():
-        assert stat.S_IMODE(path.stat().st_mode) in (0o644, 0o600)
-
+    for copy in (store(machine) / "keyrings").iterdir():
+        assert stat.S_IMODE(copy.stat().st_mode) in (0o644, 0o600)

@@ -8,7 +8,17 @@ from __future__ import annotations
 import pytest
 
 from cycle.keeping import installed, next_boot, pending, said, start
-from cycle.sources.vendor import HOME, SOURCES, USER, complaints, contents, key_of, troubles, update, verified
+from cycle.sources.vendor import (
+    HOME,
+    SOURCES,
+    USER,
+    complaints,
+    contents,
+    key_of,
+    troubles,
+    update,
+    verified,
+)
 from testbed.fixtures import MakeRepository, MakeWorkstation
 from testbed.images import Image
 from testbed.packages import TinyPackage

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import stat
 from collections.abc import Iterable
 from pathlib import Path
@@ -73,8 +73,8 @@ def revoke(key: SigningKey) -> None:
 
 def in_days(days: int) -> str:
     """A day as aptkeep writes it, seen from today, in UTC."""
-    now = datetime.datetime.now(tz=datetime.timezone.utc)
-    return (now + datetime.timedelta(days=days)).date().isoformat()
+    now = dt.datetime.now(tz=dt.timezone.utc)
+    return (now + dt.timedelta(days=days)).date().isoformat()
 
 
 # -- files -----------------------------------------------------------------------------------------
@@ -87,9 +87,7 @@ def content_and_mode(machine: Workstation, path: str) -> tuple[bytes, int] | Non
     return machine.read_bytes(path), stat.S_IMODE(machine.stat(path).st_mode)
 
 
-def contents(
-    machine: Workstation, paths: Iterable[str]
-) -> dict[str, tuple[bytes, int] | None]:
+def contents(machine: Workstation, paths: Iterable[str]) -> dict[str, tuple[bytes, int] | None]:
     """`content_and_mode` of each."""
     return {path: content_and_mode(machine, path) for path in paths}
 
