@@ -194,7 +194,8 @@ def verify(configuration: Configuration) -> Verified:
                 try:
                     kept.get(store, path, wish)
                 except AptkeepError as error:
-                    troubles[error.brief] = None
+                    named = path in error.brief
+                    troubles[error.brief if named else f"{path}: {error.brief}"] = None
         if store is not None and newest is not None:
             reports = source_reports(store, newest.manifest)
     return Verified(len(numbers), len(checked), tuple(troubles), tuple(reports))
