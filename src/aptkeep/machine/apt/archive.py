@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import warnings
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -64,7 +65,9 @@ _configured: list[str] = []
 def unreadable_sources() -> str | None:
     """Why apt can't read its sources, or None if it can: one malformed entry spoils them all."""
     try:
-        apt_pkg.SourceList().read_main_list()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            apt_pkg.SourceList().read_main_list()
     except apt_pkg.Error as error:
         return str(error)
     return None
@@ -83,8 +86,11 @@ class Archive:
         apt_pkg.config.set("APT::Install-Recommends", _configured[0] if recommends else "false")
         self._native = native
         try:
-            self._cache = apt_pkg.Cache(None)
-            self._depcache = apt_pkg.DepCache(self._cache)
+            # Newer python-apt turns each `W:` of apt into a warning of Python's.
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                self._cache = apt_pkg.Cache(None)
+                self._depcache = apt_pkg.DepCache(self._cache)
         except apt_pkg.Error as error:
             raise CommandError(
                 f"apt can't read its own configuration: {error}",
