@@ -79,8 +79,7 @@ class FilesBack:
         try:
             kept.get(self.store, path, wish)
         except AptkeepError as error:
-            content = error.content if isinstance(error, kept.AlteredError) else b""
-            raise _altered_key(path, wish, content) from error
+            raise _unusable_copy(path, wish, error) from error
         closed = unreadable_for_apt(self.store.path)
         if closed is not None:
             raise CorruptError(
@@ -133,8 +132,7 @@ class FilesBack:
         except AptkeepError as error:
             if step.kept.kind not in KEYRINGS:
                 raise
-            content = error.content if isinstance(error, kept.AlteredError) else b""
-            raise _altered_key(step.path, step.kept, content) from error
+            raise _unusable_copy(step.path, step.kept, error) from error
 
     def _check_keyrings(self, keyrings: list[str]) -> None:
         """A source isn't put back without its key, or under a key that isn't what was kept."""
@@ -158,11 +156,14 @@ def _usable_key(path: str) -> bool:
     return keys.unusable(content) is None
 
 
-def _altered_key(path: str, file: KeptFile, content: bytes) -> CorruptError:
+def _unusable_copy(path: str, file: KeptFile, error: AptkeepError) -> CorruptError:
+    altered = isinstance(error, kept.AlteredError)
+    content = error.content if isinstance(error, kept.AlteredError) else b""
     expected = ", ".join(named(key) for key in file.keys) or f"SHA-256 {file.sha256}"
     found = ", ".join(named(key) for key in openpgp.show(content)) or "no key"
     return CorruptError(
-        f"the kept copy of the key {path} was altered",
+        f"the kept copy of the key {path} "
+        + ("was altered" if altered else f"can't be used: {error.brief}"),
         details=f"expected was {expected}; found was {found}; neither the key nor the sources "
         "that name it were put back",
         resolution=f"get the key from its vendor and put it into {path}; the next apt run keeps it",

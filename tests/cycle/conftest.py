@@ -45,7 +45,7 @@ class Prepare(Protocol):
         commands: Sequence[str] = (),
         contents: Sequence[TinyPackage] = (),
         fresh: bool = False,
-    ) -> Workstation:
+    ) -> Experienced:
         """A booted workstation on an image with `contents`.
 
         After the first start its user added the source of `repository`, which holds `published`,
@@ -153,17 +153,18 @@ class Experienced(Workstation):
 
     def __init__(self, found: Prepared, *, home: Path, scratch: Path, fresh: bool) -> None:
         super().__init__(found.image if fresh else found.used, home=home, scratch=scratch)
-        self._next = found.image
+        self.next_image = found.image
+        """What comes after a stop."""
 
     def stop(self, *, record: bool = False) -> None:
         """As any other."""
         super().stop(record=record)
-        self.image = self._next
+        self.image = self.next_image
 
     def kill(self) -> None:
         """As any other; the first boot makes sure of it, too."""
         if self.booted:
-            self.image = self._next
+            self.image = self.next_image
         super().kill()
 
 
@@ -183,7 +184,7 @@ def prepare(
         commands: Sequence[str] = (),
         contents: Sequence[TinyPackage] = (),
         fresh: bool = False,
-    ) -> Workstation:
+    ) -> Experienced:
         repository.publish(*published)
         key = repr((local_image.key, published, commands, contents))
         if key not in preparations:
@@ -235,3 +236,18 @@ def prepared(
     for each in inside.iterdir():
         remove_tree(each)
     return Prepared(image, used, home)
+
+
+ALPHA, BETA = TinyPackage("alpha", depends="beta"), TinyPackage("beta")
+
+
+@pytest.fixture
+def used(prepare: Prepare) -> Workstation:
+    """The user installed alpha, and beta came with it."""
+    return prepare(ALPHA, BETA, commands=["apt-get install -qy alpha"])
+
+
+@pytest.fixture
+def fresh(prepare: Prepare) -> Workstation:
+    """The same, with its root lost: a new one is booted and not started."""
+    return prepare(ALPHA, BETA, commands=["apt-get install -qy alpha"], fresh=True)

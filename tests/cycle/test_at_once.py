@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cycle.conftest import Prepare
+from cycle.conftest import Experienced, Prepare
 from cycle.keeping import (
     aptkeep,
     generations,
@@ -20,18 +20,17 @@ from cycle.keeping import (
 )
 from cycle.test_killed import wait_for
 from testbed.fixtures import MakeWorkstation
-from testbed.images import Image
 from testbed.packages import TinyPackage
 from testbed.workstation import Workstation
 
 WAITS = "[ ! -e /etc/gate ] || { touch /etc/reached; read line < /etc/gate; }"
 ALPHA = TinyPackage("alpha", depends="beta", scripts={"postinst": WAITS})
-BETA, GAMMA = TinyPackage("beta"), TinyPackage("gamma")
+BETA, GAMMA, TOOL = TinyPackage("beta"), TinyPackage("gamma"), TinyPackage("tool")
 
 
 @pytest.fixture
-def used(prepare: Prepare) -> Workstation:
-    return prepare(ALPHA, BETA, GAMMA, commands=["apt-get install -qy alpha"])
+def used(prepare: Prepare) -> Experienced:
+    return prepare(*(ALPHA, BETA, GAMMA), contents=[TOOL], commands=["apt-get install -qy alpha"])
 
 
 def test_record_while_a_restore_is_at_work(used: Workstation) -> None:
@@ -120,11 +119,9 @@ def test_start_in_the_middle_of_a_session_takes_nothing_back(used: Workstation) 
 
 
 @pytest.fixture
-def pair(
-    used: Workstation, make_workstation: MakeWorkstation, local_image: Image
-) -> tuple[Workstation, Workstation]:
+def pair(used: Experienced, make_workstation: MakeWorkstation) -> tuple[Workstation, Workstation]:
     """Two that have started with the same home, and alpha on both."""
-    other = make_workstation(local_image, home=used.home).boot()
+    other = make_workstation(used.next_image, home=used.home).boot()
     start(other)
     return used, other
 
@@ -133,18 +130,18 @@ def test_what_each_installs_is_wanted(pair: tuple[Workstation, Workstation]) -> 
     one, other = pair
     one.run("apt-get", "install", "-qy", "gamma")
     other.run("apt-mark", "hold", "alpha")
-    other.run("apt-get", "purge", "-qy", "tzdata")
-    assert wishes(one).keys() == {"alpha", "beta", "gamma", "tzdata"}
+    other.run("apt-get", "purge", "-qy", "tool")
+    assert wishes(one).keys() == {"alpha", "beta", "gamma", "tool"}
     assert wishes(one)["alpha"]["selection"] == "hold"
     # Neither takes what the other has for removed or for wanted by itself.
     for machine in pair:
         aptkeep(machine, "record")
-    assert wishes(one).keys() == {"alpha", "beta", "gamma", "tzdata"}
+    assert wishes(one).keys() == {"alpha", "beta", "gamma", "tool"}
     assert pending(other).keys() == {"gamma"}
     other.stop()
     next_boot(one)
     assert {"alpha", "beta", "gamma"} <= installed(one).keys()
-    assert "tzdata" not in installed(one)
+    assert "tool" not in installed(one)
 
 
 def test_what_one_removes_is_no_longer_wanted(pair: tuple[Workstation, Workstation]) -> None:

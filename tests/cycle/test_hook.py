@@ -31,15 +31,15 @@ def test_shebang_is_isolated_and_without_site(machine: Workstation) -> None:
     assert machine.stat(HOOK).st_mode & 0o777 == 0o755
 
 
-@pytest.mark.parametrize("door", DOORS)
-def test_hook_imports_standard_library_and_apt_pkg_only(machine: Workstation, door: str) -> None:
+def test_hook_imports_standard_library_and_apt_pkg_only(machine: Workstation) -> None:
     machine.run("dpkg", "--unpack", "--no-triggers", put_deb(machine, ALPHA))
-    command = ("/usr/bin/python3", "-IS", "-X", "importtime", HOOK, door)
-    lines = machine.run(*command).stderr.splitlines()
-    timed = [line for line in lines if line.startswith("import time:")][1:]  # less the heading
-    names = {line.rpartition("|")[2].strip() for line in timed}
-    assert "aptkeep.hook" in names
-    assert foreign(machine, names) == set()
+    for door in DOORS:
+        command = ("/usr/bin/python3", "-IS", "-X", "importtime", HOOK, door)
+        lines = machine.run(*command).stderr.splitlines()
+        timed = [line for line in lines if line.startswith("import time:")][1:]  # less the heading
+        names = {line.rpartition("|")[2].strip() for line in timed}
+        assert "aptkeep.hook" in names
+        assert foreign(machine, names) == set()
 
 
 def test_child_of_the_hook_imports_nothing_else_either(

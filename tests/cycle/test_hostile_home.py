@@ -6,13 +6,12 @@ from dataclasses import dataclass
 
 import pytest
 
-from cycle.conftest import Prepare
 from cycle.keeping import aptkeep, generations, installed, put_deb, said, start
 from testbed.packages import TinyPackage
 from testbed.repository import Repository
 from testbed.workstation import Workstation
 
-ALPHA, BETA = TinyPackage("alpha"), TinyPackage("beta")
+NEW = TinyPackage("new")
 SHARE = "/home/bench-user/.local/share"
 STORE = f"{SHARE}/aptkeep"
 
@@ -60,31 +59,25 @@ TRAPS = {
 }
 
 
-@pytest.fixture
-def used(prepare: Prepare) -> Workstation:
-    """On a fresh root."""
-    return prepare(ALPHA, BETA, commands=["apt-get install -qy alpha"], fresh=True)
-
-
 @pytest.mark.parametrize("trap", TRAPS)
-def test_trap_is_not_stepped_into(used: Workstation, trap: str) -> None:
+def test_trap_is_not_stepped_into(fresh: Workstation, trap: str) -> None:
     planted = TRAPS[trap]
-    victims(used)
-    before = used.run("sh", "-c", "ls -lR --time-style=full-iso /srv").stdout
-    used.run("sh", "-ec", planted.script, user=planted.user, cwd="/home/bench-user")
+    victims(fresh)
+    before = fresh.run("sh", "-c", "ls -lR --time-style=full-iso /srv").stdout
+    fresh.run("sh", "-ec", planted.script, user=planted.user, cwd="/home/bench-user")
     if "/srv/g " in planted.script:
-        before = used.run("sh", "-c", "ls -lR --time-style=full-iso /srv").stdout
-    result = start(used, code=planted.code)
+        before = fresh.run("sh", "-c", "ls -lR --time-style=full-iso /srv").stdout
+    result = start(fresh, code=planted.code)
     if planted.code:
         assert "is not trusted" in result.stderr
-        assert "alpha" not in installed(used)
-    lines = said(used.run("apt-get", "install", "-qy", put_deb(used, BETA), timeout=20))
+        assert "alpha" not in installed(fresh)
+    lines = said(fresh.run("apt-get", "install", "-qy", put_deb(fresh, NEW), timeout=20))
     assert len(lines) <= 1 if planted.kept else len(lines) == 1
     if planted.kept:
-        assert "beta" in generations(used)[-1]["packages"]
-    used.run("dpkg", "-P", "beta", timeout=20)
-    assert used.run("sh", "-c", "ls -lR --time-style=full-iso /srv").stdout == before
-    assert used.read_text("/srv/victim") == "untouched\n"
+        assert "new" in generations(fresh)[-1]["packages"]
+    fresh.run("dpkg", "-P", "new", timeout=20)
+    assert fresh.run("sh", "-c", "ls -lR --time-style=full-iso /srv").stdout == before
+    assert fresh.read_text("/srv/victim") == "untouched\n"
 
 
 def victims(machine: Workstation) -> None:
@@ -96,68 +89,68 @@ def victims(machine: Workstation) -> None:
     )
 
 
-def test_link_for_the_keyrings_is_not_followed(used: Workstation, repository: Repository) -> None:
-    victims(used)
-    used.sh(f"mv {STORE}/keyrings /srv/k && ln -s /srv/k {STORE}/keyrings")
-    start(used, code=1)
-    assert not used.exists("/etc/apt/keyrings/local.asc")
-    repository.install_source(used, "more", key_path="/etc/apt/keyrings/more.asc")
-    assert "is not trusted" in aptkeep(used, "record", code=3).stderr
-    assert len(used.run("ls", "/srv/k").lines) == 1
+def test_link_for_the_keyrings_is_not_followed(fresh: Workstation, repository: Repository) -> None:
+    victims(fresh)
+    fresh.sh(f"mv {STORE}/keyrings /srv/k && ln -s /srv/k {STORE}/keyrings")
+    start(fresh, code=1)
+    assert not fresh.exists("/etc/apt/keyrings/local.asc")
+    repository.install_source(fresh, "more", key_path="/etc/apt/keyrings/more.asc")
+    assert "is not trusted" in aptkeep(fresh, "record", code=3).stderr
+    assert len(fresh.run("ls", "/srv/k").lines) == 1
 
 
-def test_kept_file_that_is_the_users_is_not_put_back(used: Workstation) -> None:
-    used.sh(f"chown bench-user {STORE}/keyrings/*")
-    result = start(used, code=1)
+def test_kept_file_that_is_the_users_is_not_put_back(fresh: Workstation) -> None:
+    fresh.sh(f"chown bench-user {STORE}/keyrings/*")
+    result = start(fresh, code=1)
     assert "is not trusted" in result.stderr
-    assert not used.exists("/etc/apt/keyrings/local.asc")
-    assert "alpha" not in installed(used)
+    assert not fresh.exists("/etc/apt/keyrings/local.asc")
+    assert "alpha" not in installed(fresh)
 
 
-def test_store_that_was_moved_away_is_written_anew(used: Workstation) -> None:
+def test_store_that_was_moved_away_is_written_anew(fresh: Workstation) -> None:
     """What is on this root and not of the image is wanted: nothing else is known."""
-    start(used)
-    used.run("mv", STORE, f"{SHARE}/old", user="bench-user")
-    assert said(used.run("apt-get", "install", "-qy", "beta")) == []
-    (made,) = generations(used)
-    assert made["packages"].keys() == {"alpha", "beta"}
+    start(fresh)
+    fresh.run("mv", STORE, f"{SHARE}/old", user="bench-user")
+    assert said(fresh.run("apt-get", "install", "-qy", put_deb(fresh, NEW))) == []
+    (made,) = generations(fresh)
+    assert made["packages"].keys() == {"alpha", "beta", "new"}
     assert "/etc/apt/sources.list.d/local.list" in made["files"]
-    assert aptkeep(used, "record").stdout == "aptkeep: nothing new.\n"
+    assert aptkeep(fresh, "record").stdout == "aptkeep: nothing new.\n"
 
 
 def test_source_signed_by_a_fifo_in_the_home_is_not_waited_for(
-    used: Workstation, repository: Repository
+    fresh: Workstation, repository: Repository
 ) -> None:
-    start(used)
-    used.run("mkfifo", "/home/bench-user/key.asc", user="bench-user")
+    start(fresh)
+    fresh.run("mkfifo", "/home/bench-user/key.asc", user="bench-user")
     line = repository.source_line("/home/bench-user/key.asc")
-    used.write("/etc/apt/sources.list.d/fifo.list", line)
-    recorded = aptkeep(used, "record", timeout=20)
+    fresh.write("/etc/apt/sources.list.d/fifo.list", line)
+    recorded = aptkeep(fresh, "record", timeout=20)
     assert "/home/bench-user/key.asc is not kept: it is no regular file" in recorded.stderr
 
 
 def test_key_in_the_home_that_is_a_link_to_a_secret_is_not_kept(
-    used: Workstation, repository: Repository
+    fresh: Workstation, repository: Repository
 ) -> None:
     """Else its owner could read, in the store, what only root may read."""
     assert repository.key is not None
-    start(used)
-    used.write("/root/secret.asc", repository.key.public(), 0o600)
-    used.run("ln", "-s", "/root/secret.asc", "/home/bench-user/key.asc", user="bench-user")
+    start(fresh)
+    fresh.write("/root/secret.asc", repository.key.public(), 0o600)
+    fresh.run("ln", "-s", "/root/secret.asc", "/home/bench-user/key.asc", user="bench-user")
     line = repository.source_line("/home/bench-user/key.asc")
-    used.write("/etc/apt/sources.list.d/link.list", line)
-    recorded = aptkeep(used, "record")
+    fresh.write("/etc/apt/sources.list.d/link.list", line)
+    recorded = aptkeep(fresh, "record")
     assert "/home/bench-user/key.asc is not kept" in recorded.stderr
-    assert "/home/bench-user/key.asc" not in generations(used)[-1]["files"]
+    assert "/home/bench-user/key.asc" not in generations(fresh)[-1]["files"]
 
 
-def test_control_characters_reach_no_terminal(used: Workstation) -> None:
-    start(used)
-    used.run("apt-get", "install", "-qy", "-o", "Test::Colour=\x1b[31mred\x07", "beta")
+def test_control_characters_reach_no_terminal(fresh: Workstation) -> None:
+    start(fresh)
+    fresh.run("apt-get", "install", "-qy", "-o", "Test::Colour=\x1b[31mred\x07", "beta")
     for command in ("history", "show"):
-        shown = aptkeep(used, command).output
+        shown = aptkeep(fresh, command).output
         assert "\\x1b[31mred\\x07" in shown
         assert "\x1b" not in shown
-    log = (used.home / ".local/share/aptkeep/log").read_text()
+    log = (fresh.home / ".local/share/aptkeep/log").read_text()
     assert "\\x1b[31mred" in log
     assert "\x1b" not in log

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from cycle.conftest import Prepare
 from cycle.keeping import (
     add_source,
     aptkeep,
@@ -130,11 +129,6 @@ def test_excluded_packages_are_neither_kept_nor_restored(
 
 
 # -- exit codes -------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def used(prepare: Prepare) -> Workstation:
-    return prepare(ALPHA, commands=["apt-get install -qy alpha"])
 
 
 def test_exit_codes_0_and_1(used: Workstation, repository: Repository) -> None:

@@ -69,10 +69,6 @@ def used(prepare: Prepare, repositories: list[Repository]) -> Workstation:
     return prepare(commands=commands)
 
 
-def refuse(repository: Repository, _scratch: Path) -> None:
-    repository.down()
-
-
 def answer_nothing_useful(repository: Repository, _scratch: Path) -> None:
     repository.failures["Release"] = 503
 
@@ -87,7 +83,6 @@ def sign_with_another_key(repository: Repository, scratch: Path) -> None:
 
 
 FAULTS: dict[str, tuple[Callable[[Repository, Path], None], str]] = {
-    "down": (refuse, "onnection refused"),
     "answers 503": (answer_nothing_useful, "503"),
     "lost its archives": (lack_the_archives, "404"),
     "signed by another key": (sign_with_another_key, "key"),
@@ -107,7 +102,7 @@ def test_one_of_three_repositories_is_down(
     reasons = pending(used)
     assert reasons.keys() == {"two", "two-lib"}
     for reason in reasons.values():
-        assert "Connection refused" in reason or "connection refused" in reason
+        assert "onnection refused" in reason or "nable to connect" in reason  # bookworm, trixie
         assert repositories[1].uri in reason
     (line,) = [line for line in result.stderr.splitlines() if "pending: two" in line]
     assert line.endswith(reasons["two"])
@@ -164,16 +159,6 @@ def test_reason_says_what_is_wrong_with_the_repository(
     assert newest(used) == recorded
     assert used.run("dpkg", "--audit").stdout == ""
     used.run("apt-get", "check", "-q")
-
-
-def test_all_repositories_are_down(used: Workstation, repositories: list[Repository]) -> None:
-    recorded = newest(used)
-    for repository in repositories:
-        repository.down()
-    next_boot(used, code=1)
-    assert len(pending(used)) == 6
-    used.stop(record=True)
-    assert newest(used) == recorded
 
 
 def test_without_any_network(used: Workstation, repositories: list[Repository]) -> None:

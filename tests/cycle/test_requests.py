@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cycle.conftest import Prepare
+from cycle.conftest import MakeImage, Prepare
 from cycle.keeping import (
     add_source,
     aptkeep,
@@ -17,8 +17,10 @@ from cycle.keeping import (
     pending,
     put_deb,
     said,
+    start,
     wishes,
 )
+from testbed.fixtures import MakeWorkstation
 from testbed.packages import TinyPackage
 from testbed.repository import Repository
 from testbed.workstation import Workstation
@@ -57,11 +59,15 @@ def test_dpkg_alone_is_recorded(machine: Workstation) -> None:
     assert wishes(machine) == {}
 
 
-def test_dpkg_alone_removes_a_package_of_the_image(machine: Workstation) -> None:
-    machine.run("dpkg", "-P", "tzdata")
-    assert wishes(machine)["tzdata"]["selection"] == "purge"
+def test_dpkg_alone_removes_a_package_of_the_image(
+    make_workstation: MakeWorkstation, make_image: MakeImage
+) -> None:
+    machine = make_workstation(make_image(BETA)).boot()
+    start(machine)
+    machine.run("dpkg", "-P", "beta")
+    assert wishes(machine)["beta"]["selection"] == "purge"
     next_boot(machine)
-    assert "tzdata" not in installed(machine)
+    assert "beta" not in installed(machine)
 
 
 def test_package_from_a_file_comes_back_where_a_repository_has_it(

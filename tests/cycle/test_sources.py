@@ -6,7 +6,7 @@ import stat
 
 import pytest
 
-from cycle.conftest import KEY, SOURCE, MakeImage, Prepare
+from cycle.conftest import KEY, SOURCE, MakeImage
 from cycle.keeping import (
     add_source,
     aptkeep,
@@ -28,12 +28,6 @@ from testbed.workstation import Workstation
 ALPHA = TinyPackage("alpha")
 SOURCES = "/etc/apt/sources.list.d"
 HOME_KEY = "/home/bench-user/keys/mine.asc"
-
-
-@pytest.fixture
-def used(prepare: Prepare) -> Workstation:
-    """The source is there, and alpha is installed from it."""
-    return prepare(ALPHA, commands=["apt-get install -qy alpha"])
 
 
 def content_and_mode(machine: Workstation, path: str) -> tuple[bytes, int]:
@@ -96,7 +90,7 @@ def test_edited_source_comes_back_as_it_was_last(used: Workstation, repository: 
 
 def test_deleted_source_stays_deleted(used: Workstation, repository: Repository) -> None:
     used.run("rm", SOURCE, KEY)
-    used.run("apt-get", "purge", "-qy", "alpha")
+    used.run("apt-get", "autoremove", "--purge", "-qy", "alpha")
     assert newest(used)["files"] == {}
     next_boot(used)
     assert not used.exists(SOURCE)
@@ -106,7 +100,7 @@ def test_deleted_source_stays_deleted(used: Workstation, repository: Repository)
 def test_source_that_is_switched_off_by_its_name(used: Workstation, repository: Repository) -> None:
     """`x.list.disabled`, as release upgrades leave it: apt reads it no more, nor do we."""
     used.run("mv", SOURCE, f"{SOURCE}.disabled")
-    used.run("apt-get", "purge", "-qy", "alpha")
+    used.run("apt-get", "autoremove", "--purge", "-qy", "alpha")
     next_boot(used)
     assert not used.exists(SOURCE)
 
@@ -244,7 +238,7 @@ def test_damaged_copy_is_pending_and_never_put_back(
     kept.write_bytes(b"-----BEGIN PGP PUBLIC KEY BLOCK-----\n")
     next_boot(used, code=1)
     reasons = pending(used)
-    assert reasons.keys() == {KEY, SOURCE, "alpha"}
+    assert reasons.keys() == {KEY, SOURCE, "alpha", "beta"}
     assert "was altered" in reasons[KEY]
     assert not used.exists(KEY)
     assert not used.exists(SOURCE)  # a source is nothing without its key

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cycle.conftest import MakeImage, Prepare
+from cycle.conftest import ALPHA, BETA, MakeImage, Prepare
 from cycle.keeping import (
     add_source,
     aptkeep,
@@ -22,57 +22,49 @@ from testbed.packages import TinyPackage
 from testbed.repository import Repository
 from testbed.workstation import Workstation
 
-ALPHA, BETA, TOOL = TinyPackage("alpha", depends="beta"), TinyPackage("beta"), TinyPackage("tool")
-
-
-@pytest.fixture
-def used(prepare: Prepare) -> Workstation:
-    """On a fresh root."""
-    return prepare(ALPHA, BETA, commands=["apt-get install -qy alpha"], fresh=True)
+TOOL = TinyPackage("tool")
 
 
 def test_repository_moved_on_and_the_candidate_comes_with_a_note(
-    used: Workstation, repository: Repository
+    fresh: Workstation, repository: Repository
 ) -> None:
     repository.publish(ALPHA.at("2.0"), BETA)
-    result = start(used)
-    assert installed(used)["alpha"] == "2.0"
-    assert installed(used)["beta"] == "1.0"
+    result = start(fresh)
+    assert installed(fresh)["alpha"] == "2.0"
+    assert installed(fresh)["beta"] == "1.0"
     (note,) = [line for line in result.stderr.splitlines() if line.startswith("aptkeep: note:")]
     assert note == (
         "aptkeep: note: alpha: it comes in version 2.0: "
         "1.0, which was recorded, is not offered any more"
     )
-    assert pending(used) == {}
+    assert pending(fresh) == {}
     # It's no wish for 2.0: should 1.0 be offered again, it's what comes.
-    assert wishes(used)["alpha"]["version"] == "1.0"
+    assert wishes(fresh)["alpha"]["version"] == "1.0"
     repository.publish(ALPHA, ALPHA.at("2.0"), BETA)
-    next_boot(used)
-    assert installed(used)["alpha"] == "1.0"
+    next_boot(fresh)
+    assert installed(fresh)["alpha"] == "1.0"
 
 
 def test_recorded_version_is_still_offered_beside_a_newer_one(
-    used: Workstation, repository: Repository
+    fresh: Workstation, repository: Repository
 ) -> None:
     repository.publish(ALPHA, ALPHA.at("2.0"), BETA, BETA.at("2.0"))
-    start(used)
-    assert installed(used)["alpha"] == installed(used)["beta"] == "1.0"
-    assert "2 upgraded" in used.run("apt-get", "-s", "upgrade").stdout
+    start(fresh)
+    assert installed(fresh)["alpha"] == installed(fresh)["beta"] == "1.0"
+    assert "2 upgraded" in fresh.run("apt-get", "-s", "upgrade").stdout
 
 
-@pytest.mark.parametrize("asked", ["configured", "option", "restore --versions"])
+@pytest.mark.parametrize("asked", ["configured", "restore --versions"])
 def test_latest_if_so_configured_or_asked_for(
-    used: Workstation, repository: Repository, asked: str
+    fresh: Workstation, repository: Repository, asked: str
 ) -> None:
     repository.publish(ALPHA, ALPHA.at("2.0"), BETA, BETA.at("2.0"))
     if asked == "configured":
-        used.write("/etc/apt/apt.conf.d/90latest", 'Aptkeep::Restore::Versions "latest";\n')
-        start(used)
-    elif asked == "option":
-        start(used, "-o", "Aptkeep::Restore::Versions=latest")
+        fresh.write("/etc/apt/apt.conf.d/90latest", 'Aptkeep::Restore::Versions "latest";\n')
+        start(fresh)
     else:
-        aptkeep(used, "restore", "--versions", "latest")
-    assert installed(used)["alpha"] == installed(used)["beta"] == "2.0"
+        aptkeep(fresh, "restore", "--versions", "latest")
+    assert installed(fresh)["alpha"] == installed(fresh)["beta"] == "2.0"
 
 
 def test_recorded_version_that_does_not_fit_any_more(
