@@ -103,6 +103,10 @@ NOT_OFFERED = "no repository that answers offers it"
 """The reason for what can't be had anywhere; a restore adds which repositories failed."""
 
 
+NOT_ANY_MORE = "is not offered any more"
+"""What is said of a version that can't be had."""
+
+
 def subject_of(step: Step) -> str:
     """What a step is about: a package, an architecture or a file."""
     return step.path if isinstance(step, (PutFile, DeleteFile)) else step.name
@@ -298,7 +302,7 @@ class _Chooser:
         if wanted in versions and not self.policy.latest:
             return Install(name, wanted, installed=installed)
         if back or not versions or not self.newer(versions[0], installed):
-            return Pending(name, f"version {wanted} is not offered any more")
+            return Pending(name, f"version {wanted} {NOT_ANY_MORE}")
         return self._best(name, wanted, versions, installed)
 
     def _best(

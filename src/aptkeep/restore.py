@@ -24,11 +24,13 @@ from aptkeep.model import (
     KeptFile,
     Manifest,
     Observation,
+    Occasion,
     Pending,
     Selection,
     Touched,
 )
 from aptkeep.plan import (
+    NOT_ANY_MORE,
     NOT_OFFERED,
     AddArchitecture,
     Hold,
@@ -51,6 +53,8 @@ from aptkeep.store.tree import Directory, open_existing
 from aptkeep.words import grouped
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from aptkeep.machine.apt.config import Configuration
     from aptkeep.plan import Offered, Step
 
@@ -349,6 +353,8 @@ class _Restore:
         pending = {entry.subject: entry.reason for entry in adapted.set_aside}
         for step in left.steps:
             pending.setdefault(subject_of(step), self._reason(step))
+        for name in self._forget_obsolete(adapted.manifest, pending):
+            del pending[name]
         entries = tuple(Pending(subject, reason) for subject, reason in pending.items())
         self._report(entries)
         log.append(
@@ -358,6 +364,39 @@ class _Restore:
         )
         return Outcome(self._target.number, todo, entries, tuple(self._notes))
 
+    def _forget_obsolete(self, manifest: Manifest, pending: Mapping[str, str]) -> list[str]:
+        """Dependencies that no repository has any more and that nothing needs are no longer wanted.
+
+        Distributions rename libraries all the time. Only where every repository answered, and
+        nothing else is pending that might need them.
+        """
+        obsolete = [
+            name
+            for name, reason in pending.items()
+            if reason == NOT_OFFERED
+            and name in manifest.packages
+            and manifest.packages[name].auto
+            and manifest.packages[name].image_version is None
+        ]
+        everything = not self._transaction.failed_repositories and len(obsolete) == len(pending)
+        if not obsolete or not everything or self._target != self._newest:
+            return []
+        self._store.lock(self._configuration.settings.lock_timeout)
+        newest = generations.newest(self._store)
+        if newest.generation is None:
+            return []
+        packages = {n: w for n, w in newest.manifest.packages.items() if n not in obsolete}
+        occasion = Occasion(log.timestamp(), "aptkeep restore")
+        platform = newest.generation.platform
+        kept_manifest = replace(newest.manifest, packages=packages)
+        generations.write(self._store, occasion, platform, kept_manifest)
+        self._notes += [
+            f"{name} is no longer wanted: it was a dependency, no repository has it any more, "
+            "and nothing needs it"
+            for name in obsolete
+        ]
+        return obsolete
+
     def _reason(self, step: Step) -> str:
         subject, reasons = subject_of(step), self._transaction.reasons
         # Some of dpkg's own messages leave a foreign architecture out.
@@ -366,7 +405,8 @@ class _Restore:
             if self._options.offline and reason in (None, NOT_OFFERED):
                 return "it is not on this machine, and --offline forbids to fetch it"
             failed = "; ".join(str(r) for r in self._transaction.failed_repositories)
-            if reason in (None, NOT_OFFERED) and failed:
+            unavailable = reason is None or reason.endswith(NOT_ANY_MORE) or reason == NOT_OFFERED
+            if unavailable and failed:
                 return f"{reason or 'apt did not install it'} ({failed})"
         return reason or "apt did not carry it out"
 

@@ -1,4 +1,19 @@
-"""Workstations that start over and over with the installed `.deb`."""
+"""Workstations that start over and over with the installed `.deb`.
+
+| what must be true | where |
+| --- | --- |
+| real packages come back as they were | `test_real_packages` |
+| what the user removed is gone | `test_removal` |
+| holds and marks without a dpkg run are kept | `test_marks` |
+| foreign architectures and their packages come back | `test_architectures` |
+| a restore upgrades nothing that nobody asked for | `test_pending_upgrades` |
+| the image changes: wishes hold, nothing of it suffers | `test_image_changes` |
+| a repository is down: the others' packages come, nothing is lost | `test_repository_down` |
+| an image build records nothing | `test_image_build` |
+| aptkeep is removed or broken: apt works | `test_breakage` |
+| nothing is wanted: no network, no apt, no dpkg | `test_empty_manifest` |
+| the hook imports standard library and apt_pkg only, from nowhere else | `test_hook` |
+"""
 
 from __future__ import annotations
 
@@ -197,7 +212,8 @@ def prepare(
         host.run("cp", "-a", found.home, home)
         directory = scratch / f"experienced{number}"
         made = Experienced(found, home=home, scratch=directory, fresh=fresh)
-        return opened.enter_context(made).boot()
+        opened.enter_context(made).boot()
+        return made
 
     with opened:
         yield make

@@ -78,6 +78,38 @@ def test_failing_postinst_costs_its_own_package(
     assert installed(used) == before
 
 
+def test_package_that_failed_while_the_user_installed_it(
+    prepare: Prepare, make_image: MakeImage
+) -> None:
+    """It's wanted; it's tried again at every start, and costs nothing else."""
+    sick = TinyPackage("sick", scripts={"postinst": "[ -e /etc/mended ]"})
+    machine = prepare(sick, NEW)
+    machine.run("apt-get", "install", "-qy", "sick", "new", check=False)
+    assert wishes(machine).keys() == {"sick", "new"}
+    next_boot(machine, code=1)
+    assert "new" in installed(machine)
+    assert pending(machine).keys() == {"sick"}
+    assert machine.run("dpkg", "--audit").stdout == ""
+    machine.write("/etc/mended", "")
+    start(machine)
+    assert "sick" in installed(machine)
+
+
+def test_no_room_on_the_root_costs_only_what_does_not_fit(prepare: Prepare) -> None:
+    big = TinyPackage("big", files={"/opt/small/big": "x" * 200_000})
+    command = "apt-get install -qy big aaa-first"
+    machine = prepare(big, FIRST, LAST, commands=[command], fresh=True)
+    machine.sh("mkdir -p /opt/small; mount -t tmpfs -o size=16k tmpfs /opt/small")
+    start(machine, code=1)
+    assert {"aaa-first", "zzz-last"} <= installed(machine).keys()
+    assert pending(machine).keys() == {"big"}
+    assert "No space left on device" in pending(machine)["big"]
+    assert_apt_works(machine)
+    machine.run("umount", "/opt/small")
+    start(machine)
+    assert "big" in installed(machine)
+
+
 def test_dependency_conflict_costs_only_that_package(
     used: Workstation, make_image: MakeImage, repository: Repository
 ) -> None:

@@ -220,6 +220,20 @@ def test_forgetting_a_dependency_leaves_what_needs_it(used: Workstation) -> None
     assert wishes(used).keys() == {"alpha", "gamma", "tool", "toy"}
 
 
+def test_json_of_the_commands_that_change_something(used: Workstation) -> None:
+    last, target = newest(used)["generation"], number(used, 2)
+    assert document(used, "record") == {"generation": None, "unkept": []}
+    used.run("apt-mark", "hold", "beta")
+    assert document(used, "record")["generation"] == last + 1
+    assert document(used, "forget", "i386") == {"generation": last + 2, "forgotten": ["i386"]}
+    back = document(used, "rollback", target)
+    assert back["generation"] == last + 3
+    assert {"step": "remove", "name": "gamma", "purge": True} in back["steps"]
+    assert back["pending"] == []
+    again = document(used, "restore")
+    assert (again["generation"], again["steps"], again["dry_run"]) == (last + 3, [], False)
+
+
 @pytest.mark.parametrize(
     ("command", "words"),
     [

@@ -6,22 +6,23 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from cycle.keeping import aptkeep, installed, newest, put_deb, said, start, store, wishes
-from testbed import commands
+from cycle.keeping import aptkeep, document, installed, put_deb, said, start, store, wishes
+from testbed import commands as host
+from testbed.commands import CommandFailed
 from testbed.fixtures import MakeWorkstation
-from testbed.images import Image
+from testbed.images import HOME, Image
 from testbed.packages import TinyPackage
 from testbed.repository import Repository
 from testbed.workstation import Workstation
 
 ALPHA, BETA = TinyPackage("alpha"), TinyPackage("beta")
 HOOK = "/usr/libexec/aptkeep/hook"
+LONG = 8.0
+"""Seconds for what should take two: other tests may be running. The default timeout is 10."""
 DOORS = ("DPkg::Post-Invoke", "APT::Update::Pre-Invoke", "dpkg-post-invoke")
 
 
@@ -129,7 +130,7 @@ def test_lock_that_is_held_costs_no_more_than_the_timeout(machine: Workstation, 
         fcntl.flock(held, fcntl.LOCK_EX)
         started = time.monotonic()
         result = machine.run("apt-get", "install", "-qy", put_deb(machine, ALPHA))
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < LONG
     finally:
         os.close(held)
     (line,) = said(result)
@@ -139,44 +140,44 @@ def test_lock_that_is_held_costs_no_more_than_the_timeout(machine: Workstation, 
     assert wishes(machine).keys() == {"alpha", "beta"}
 
 
-@contextmanager
-def frozen_home(directory: Path) -> Iterator[Path]:
-    """A home on a file system of its own, which `freeze` makes hang as a lost NFS server would."""
-    image, home = directory / "home.ext4", directory / "home"
-    home.mkdir()
-    commands.run("truncate", "-s", "8M", image)
-    commands.run("mkfs.ext4", "-q", image)
-    commands.run("mount", "-o", "loop", image, home)
+def mount_ext4(machine: Workstation, image: Path) -> None:
+    """Mount a file system of its own over the home, in the root's namespace only."""
+    host.run("truncate", "-s", "8M", image)
+    host.run("mkfs.ext4", "-q", image)
+    device = host.run("losetup", "--find", "--show", image, check=False)
+    if device.returncode != 0:
+        if os.environ.get("APTKEEP_TESTBED_REQUIRED"):
+            raise CommandFailed(device)
+        pytest.skip("a home that hangs needs loop devices")
+    path = device.stdout.strip()
     try:
-        os.chown(home, 1000, 1000)
-        yield home
+        machine.run("mknod", "/dev/home", "b", "7", path.removeprefix("/dev/loop"))
+        machine.run("mount", "-t", "ext4", "/dev/home", HOME)
     finally:
-        commands.run("umount", home)
+        host.run("losetup", "--detach", path)  # when nobody uses it any more
+    machine.run("chown", "bench-user:", HOME)
 
 
 def test_home_that_hangs_costs_no_more_than_the_timeout(
     make_workstation: MakeWorkstation, local_image: Image, scratch: Path
 ) -> None:
-    with frozen_home(scratch) as home:
-        machine = make_workstation(local_image, home=home).boot()
-        try:
-            start(machine)
-            machine.run("dpkg", "-i", put_deb(machine, BETA))
-            set_timeout(machine, 1)
-            alpha = put_deb(machine, ALPHA)
-            commands.run("fsfreeze", "--freeze", home)
-            try:
-                started = time.monotonic()
-                result = machine.run("apt-get", "install", "-qy", alpha)
-                took = time.monotonic() - started
-            finally:
-                commands.run("fsfreeze", "--unfreeze", home)
-            assert took < 5
-            assert "alpha" in installed(machine)
-            (line,) = said(result)
-            assert "the home did not answer within 1 seconds" in line
-            assert newest(machine)["packages"].keys() == {"beta"}
-            aptkeep(machine, "record")
-            assert newest(machine)["packages"].keys() == {"alpha", "beta"}
-        finally:
-            machine.close()
+    """As a lost NFS server makes it: whoever writes waits, and no signal reaches him."""
+    machine = make_workstation(local_image).boot()
+    mount_ext4(machine, scratch / "home.ext4")
+    start(machine)
+    machine.run("dpkg", "-i", put_deb(machine, BETA))
+    set_timeout(machine, 1)
+    alpha = put_deb(machine, ALPHA)
+    machine.run("fsfreeze", "--freeze", HOME)
+    try:
+        started = time.monotonic()
+        result = machine.run("apt-get", "install", "-qy", alpha)
+        took = time.monotonic() - started
+    finally:
+        machine.run("fsfreeze", "--unfreeze", HOME)
+    assert took < LONG
+    assert "alpha" in installed(machine)
+    (line,) = said(result)
+    assert "the home did not answer within 1 seconds" in line
+    aptkeep(machine, "record")
+    assert document(machine, "show")["manifest"]["packages"].keys() == {"alpha", "beta"}

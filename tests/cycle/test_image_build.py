@@ -10,13 +10,14 @@ from cycle.keeping import (
     aptkeep,
     generations,
     install,
+    next_boot,
     package_state,
     said,
     start,
     wishes,
 )
 from testbed.fixtures import MakeWorkstation
-from testbed.images import Image
+from testbed.images import CONTAINER_APT_FILES, Image
 from testbed.packages import TinyPackage
 from testbed.repository import Repository
 from testbed.workstation import Workstation
@@ -86,3 +87,21 @@ def test_nothing_is_recorded_before_the_first_start(
     start(machine)
     install(machine, "gamma")
     assert wishes(machine).keys() == {"gamma"}
+
+
+def test_image_for_containers(
+    make_workstation: MakeWorkstation, make_image: MakeImage, repository: Repository
+) -> None:
+    """Its apt deletes archives and caches at once, in hooks beside ours, and zips its lists."""
+    repository.publish(ALPHA, BETA)
+    image = make_image(
+        files={**CONTAINER_APT_FILES, "/etc/dpkg/dpkg.cfg.d/unsafe": b"force-unsafe-io\n"}
+    )
+    machine = make_workstation(image).boot()
+    start(machine)
+    add_source(machine, repository)
+    assert said(install(machine, "alpha")) == []
+    before = package_state(machine)
+    next_boot(machine)
+    assert package_state(machine) == before
+    assert machine.run("find", "/var/cache/apt", "-name", "*.deb").stdout == ""

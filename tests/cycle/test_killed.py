@@ -195,8 +195,26 @@ def test_dpkg_that_outlives_a_killed_restore(used: Workstation) -> None:
     process = begin(used, MOMENTS["configuring the first"])
     process.kill_group()
     process.wait()
-    refused = aptkeep(used, "start", "-o", "DPkg::Lock::Timeout=1", code=4)
+    refused = aptkeep(used, "start", "-o", "DPkg::Lock::Timeout=0", code=4)
     assert "apt or dpkg is at work" in refused.stderr
+    waiting = used.popen("aptkeep", "start")
+    used.sh("echo go > /etc/gate/beta-postinst; rm /etc/gate/*")
+    assert waiting.wait(timeout=60) == 0
+    assert package_state(used) == before
+    assert newest(used) == recorded
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
+def test_interrupted_start_leaves_apt_to_the_next_one(
+    used: Workstation, sent: signal.Signals
+) -> None:
+    """apt goes on by itself, and its hooks run; the next start waits for it."""
+    before, recorded = package_state(used), newest(used)
+    used.stop()
+    used.boot()
+    process = begin(used, MOMENTS["configuring the first"])
+    process.send_signal(sent)
+    process.wait(timeout=20)
     waiting = used.popen("aptkeep", "start")
     used.sh("echo go > /etc/gate/beta-postinst; rm /etc/gate/*")
     assert waiting.wait(timeout=60) == 0

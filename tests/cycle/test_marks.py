@@ -105,6 +105,16 @@ def test_hold_that_was_lifted_again_leaves_no_trace(used: Workstation) -> None:
     assert newest(used)["packages"] == before
 
 
+def test_hold_on_what_is_not_installed_is_kept(used: Workstation) -> None:
+    used.run("apt-mark", "hold", "delta")
+    aptkeep(used, "record")
+    before = package_state(used)
+    next_boot(used)
+    assert package_state(used) == before
+    assert "delta" in on_hold(used)
+    assert aptkeep(used, "record").stdout == "aptkeep: nothing new.\n"
+
+
 def test_record_has_nothing_new_to_say_the_second_time(used: Workstation) -> None:
     change_marks(used)
     aptkeep(used, "record")

@@ -100,6 +100,14 @@ def test_home_of_mode_0700(
     assert (machine.home / ".local/share/aptkeep").stat().st_uid == 0
 
 
+def test_strict_umask_keeps_the_store_readable(machine: Workstation) -> None:
+    """Its user looks at it with `aptkeep status`, whatever root's umask was."""
+    machine.sh(f"umask 077; dpkg -i {put_deb(machine, ALPHA)}; aptkeep record")
+    assert "alpha" in aptkeep(machine, "show", user="bench-user").stdout
+    found = machine.run("find", "/home/bench-user", "!", "-perm", "-444").lines
+    assert found == []
+
+
 def test_excluded_packages_are_neither_kept_nor_restored(
     machine: Workstation, repository: Repository
 ) -> None:
@@ -197,7 +205,7 @@ def test_exit_code_4_where_a_lock_is_not_free_in_time(used: Workstation, lock: s
         recorded = newest(used)
         used.stop()
         used.boot()
-    patience = ("-o", "DPkg::Lock::Timeout=1")
+    patience = ("-o", "DPkg::Lock::Timeout=0")
     held = os.open(used.root / lock, os.O_RDONLY)
     try:
         if "dpkg" in lock:
@@ -205,7 +213,7 @@ def test_exit_code_4_where_a_lock_is_not_free_in_time(used: Workstation, lock: s
         else:
             fcntl.flock(held, fcntl.LOCK_EX)
         result = aptkeep(used, "start", *patience, code=4)
-        assert "1 seconds" in result.stderr
+        assert "0 seconds" in result.stderr
         if "dpkg" not in lock:
             aptkeep(used, "record", *patience, code=4)
     finally:

@@ -93,3 +93,17 @@ def test_removed_package_of_the_image_is_gone_from_a_newer_image_too(
     next_boot(used, image=make_image(TOOL.at("2.0"), TOY.at("2.0")))
     assert installed(used)["tool"] == "2.0"
     assert "toy" not in installed(used)
+
+
+def test_package_of_the_image_that_was_replaced_by_another(prepare: Prepare) -> None:
+    """One mail server for another, with something that needs either."""
+    conffiles = {"/etc/exim.conf": "x\n"}
+    exim = TinyPackage("exim", provides="mail", conflicts="mail", conffiles=conffiles)
+    postman = TinyPackage("postman", provides="mail", conflicts="mail")
+    reader = TinyPackage("reader", depends="exim | mail")
+    command = "apt-get install -qy postman"
+    machine = prepare(postman, contents=[exim, reader], commands=[command])
+    before = package_state(machine)
+    assert {"postman", "reader"} <= installed(machine).keys()
+    next_boot(machine)
+    assert package_state(machine) == before

@@ -193,3 +193,18 @@ def test_package_is_gone_from_its_repository(machine: Workstation, repository: R
     repository.publish(ONE, library_of(ONE), TWO, library_of(TWO))
     next_boot(machine)
     assert "two" in installed(machine)
+
+
+def test_upgrade_of_a_package_of_the_image_waits_for_its_repository(
+    prepare: Prepare, repository: Repository
+) -> None:
+    tool = TinyPackage("tool")
+    command = "apt-get install -qy tool"
+    machine = prepare(tool.at("2.0"), contents=[tool], commands=[command], fresh=True)
+    repository.down()
+    start(machine, code=1)
+    assert installed(machine)["tool"] == "1.0"
+    assert repository.uri in pending(machine)["tool"]
+    repository.up()
+    start(machine)
+    assert installed(machine)["tool"] == "2.0"

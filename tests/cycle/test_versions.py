@@ -11,6 +11,7 @@ from cycle.keeping import (
     document,
     install,
     installed,
+    marked_automatic,
     newest,
     next_boot,
     pending,
@@ -116,14 +117,23 @@ def test_older_version_than_the_images_is_offered_no_more(
     assert newest(downgraded) == recorded
 
 
-def test_versions_are_recorded_with_epoch_and_tilde(
-    machine: Workstation, repository: Repository
+def test_dependency_that_nothing_needs_any_more_is_not_missed(
+    fresh: Workstation, repository: Repository
 ) -> None:
-    odd = TinyPackage("odd", "3:1.0~rc1+git20260101.g1a2b-0.1")
+    """Libraries change their names; nobody asked for beta but alpha 1.0."""
+    repository.publish(TinyPackage("alpha", "2.0", depends="successor"), TinyPackage("successor"))
+    start(fresh)
+    assert installed(fresh)["alpha"] == "2.0"
+    assert "successor" in marked_automatic(fresh)
+    assert pending(fresh) == {}
+
+
+def test_odd_names_and_versions(machine: Workstation, repository: Repository) -> None:
+    odd = TinyPackage("g++-1.2+odd", "3:1.0~rc1+git20260101.g1a2b-0.1")
     repository.publish(odd)
     add_source(machine, repository)
-    install(machine, "odd")
+    install(machine, odd.name)
     next_boot(machine)
-    assert installed(machine)["odd"] == odd.version
-    (wish,) = [w for w in document(machine, "status")["wanted"] if w["name"] == "odd"]
+    assert installed(machine)[odd.name] == odd.version
+    (wish,) = [w for w in document(machine, "status")["wanted"] if w["name"] == odd.name]
     assert wish["wish"] == f"install {odd.version}, manual"
