@@ -89,7 +89,7 @@ def _adapt_package(
     gone = image is None or image.version is None
     if wanted and of_image and gone and not wish.absent:
         return None  # the image dropped a package that nobody but the image asked for
-    if wish.release != here:
+    if wish.release != here and wish.deb is None:
         if wish.auto and not of_image:
             return None  # a dependency: left to apt, which knows what it's called on this release
         wish = replace(wish, version=None)

@@ -58,6 +58,10 @@ class StoreUnavailableError(AptkeepError):
     exit_code = ExitCode.UNTRUSTED
 
 
+class StoreFullError(StoreUnavailableError):
+    """The disk is full, or a quota is used up."""
+
+
 class LockedError(AptkeepError):
     """Another aptkeep, apt or dpkg held its lock for longer than we wait."""
 

@@ -6,7 +6,9 @@ On the hook path. Nothing here follows a link below the directory descriptor tha
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
+import hashlib
 import os
 import stat
 import time
@@ -113,12 +115,78 @@ def write_atomically(parent: int, name: str, content: bytes, mode: int = 0o644) 
     os.fsync(parent)
 
 
+@contextlib.contextmanager
+def received(parent: int, source: int, *, linked: bool) -> Iterator[tuple[str, str, int]]:
+    """What a descriptor holds, as a temporary file in `parent`: name, SHA-256 and size in bytes.
+
+    It's on disk then, and the caller's to rename until the context is left, which deletes it.
+    With `linked` it's a hard link where that can be; else a copy. OSError ENOSPC also where hardly
+    any room would be left for others.
+    """
+    size = os.fstat(source).st_size
+    name = f"{TEMPORARY}{os.getpid()}.{source}"
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(name, dir_fd=parent)
+    temporary = _link(source, parent, name) if linked else None
+    if temporary is None:
+        room = os.fstatvfs(parent)
+        spare = min(_SPARE, room.f_blocks * room.f_frsize // 50)
+        if size + spare > room.f_bavail * room.f_frsize:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        temporary = os.open(name, _CREATE, 0o644, dir_fd=parent)
+    try:
+        # As long as it's locked, nobody takes it for what a process that died left.
+        fcntl.flock(temporary, fcntl.LOCK_EX)
+        digest = _copy_and_hash(source, temporary)
+        os.fsync(temporary)
+        yield name, digest, size
+    finally:
+        os.close(temporary)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name, dir_fd=parent)
+
+
+_SPARE = 16 << 20
+"""Bytes that stay free: a pool must not take the last ones from what is recorded."""
+
+
+def _link(source: int, parent: int, name: str) -> int | None:
+    """A descriptor of `name`, a hard link to the open file; None where there can't be one."""
+    try:
+        # With a directory descriptor Python asks linkat(2) to follow /proc's link to the file.
+        with directory("/") as root:
+            place = f"/proc/self/fd/{source}"
+            os.link(place, name, src_dir_fd=root, dst_dir_fd=parent, follow_symlinks=True)
+        return open_file_at(parent, name)
+    except OSError:
+        return None
+
+
+def _copy_and_hash(source: int, destination: int) -> str:
+    """Copy unless they're one file; the SHA-256 of what is at the destination."""
+    digest = hashlib.sha256()
+    copying = not os.path.sameopenfile(source, destination)
+    os.lseek(source, 0, os.SEEK_SET)
+    while piece := os.read(source, 1 << 20):
+        digest.update(piece)
+        if copying:
+            _write_all(destination, piece)
+    if copying:
+        os.fchmod(destination, 0o644)
+    return digest.hexdigest()
+
+
 def remove_unfinished(parent: int) -> None:
     """Delete what a process that died left half written in `parent`."""
     for name in os.listdir(parent):
         if name.startswith(TEMPORARY):
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(name, dir_fd=parent)
+            with contextlib.suppress(OSError):
+                descriptor = open_file_at(parent, name)
+                try:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    os.unlink(name, dir_fd=parent)
+                finally:
+                    os.close(descriptor)
 
 
 def lock(

@@ -6,6 +6,7 @@ doesn't answer, or a file that eats all memory, costs apt `Aptkeep::Hook::Timeou
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import select
@@ -13,12 +14,13 @@ import signal
 import sys
 import time
 from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from aptkeep.errors import AptkeepError, LockedError
-from aptkeep.machine import caller
+from aptkeep.machine import caller, incoming
 from aptkeep.machine.apt import config
-from aptkeep.machine.state import State
+from aptkeep.machine.state import State, Troubles
 from aptkeep.record import record
 from aptkeep.store import log
 from aptkeep.store.home import find as find_home
@@ -26,9 +28,17 @@ from aptkeep.store.tree import open_store
 from aptkeep.words import printable
 
 if TYPE_CHECKING:
-    from aptkeep.model import Request
+    from collections.abc import Callable, Iterable, Mapping
+
+    from aptkeep.model import OwnDeb, Request
 
 NOT_RECORDED = "this change was not recorded"
+COPYING = "still copying the installed file into the home; don't stop this machine yet"
+DPKG = "dpkg-post-invoke"
+_RECORDED = b"\1"
+"""What the child says when recording is over; the rest isn't cut short."""
+_POOL_PATIENCE = 2.0
+"""Seconds that a hook waits for others at work on the pool."""
 _MEMORY = 200 * 1024 * 1024
 """Bytes of address space that recording may take."""
 
@@ -43,12 +53,12 @@ def main(door: str) -> None:
         return
     if not State(configuration.paths.state).started:
         return
-    for line in _in_child(configuration, door, caller.find_request()):
+    for line in _in_child(configuration, door, caller.find()):
         _say(line)
 
 
 def _in_child(
-    configuration: config.Configuration, door: str, requests: tuple[Request, ...]
+    configuration: config.Configuration, door: str, called: caller.Caller | None
 ) -> list[str]:
     """Do the work in a child and return what it has to say, within the time that a hook has."""
     timeout = configuration.settings.hook_timeout
@@ -56,12 +66,14 @@ def _in_child(
     child = os.fork()
     if child == 0:
         os.close(reading)
-        _work(configuration, door, requests, writing)
+        _work(configuration, door, called, writing)
     os.close(writing)
     said = bytearray()
     deadline = time.monotonic() + timeout
     while True:
         ready, _, _ = select.select([reading], [], [], max(0, deadline - time.monotonic()))
+        if not ready and _RECORDED in said:
+            return [*_lines(said), COPYING]
         if not ready:
             os.kill(child, signal.SIGKILL)
             late = f"the home did not answer within {timeout:g} seconds. apt goes on"
@@ -70,34 +82,94 @@ def _in_child(
         if not piece:
             break
         said += piece
-    _pid, status = os.waitpid(child, 0)
-    if status != 0 and not said:
+    if not said:
+        _pid, status = os.waitpid(child, 0)
         return [f"{NOT_RECORDED}: the recorder died (status {status}). apt goes on."]
-    return said.decode("utf-8", "replace").splitlines()
+    return _lines(said)
+
+
+def _lines(said: bytearray) -> list[str]:
+    return said.replace(_RECORDED, b"").decode("utf-8", "replace").splitlines()
 
 
 def _work(
-    configuration: config.Configuration, door: str, requests: tuple[Request, ...], writing: int
+    configuration: config.Configuration, door: str, called: caller.Caller | None, writing: int
 ) -> None:
-    """The child. It holds none of apt's pipes, so that nobody waits for it if it hangs."""
-    failed = 1
+    """The child. It holds none of apt's pipes, so that nobody waits for it if it hangs.
+
+    What is to be said goes to `writing`; when that is closed, the hook is over, and the child
+    goes on with what nobody needs to wait for.
+    """
+
+    def say(lines: Iterable[str]) -> None:
+        with contextlib.suppress(OSError):  # whoever called may have had enough
+            os.write(writing, "".join(f"{printable(line)}\n" for line in lines).encode())
+
     try:
-        resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
+        _hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+        resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _hard))
         nothing = os.open(os.devnull, os.O_RDWR)
         for descriptor in (0, 1, 2):
             os.dup2(nothing, descriptor)
+        os.closerange(3, writing)
+        os.closerange(writing + 1, os.sysconf("SC_OPEN_MAX"))
         os.chdir("/")
-        lines = _record(configuration, door, requests)
-        os.write(writing, "".join(f"{printable(line)}\n" for line in lines).encode())
-        failed = 0
+        pools = _keep(configuration, door, called, say, lambda: os.write(writing, _RECORDED))
+        os.close(writing)
+        if pools:
+            from aptkeep.upkeep import go_on  # noqa: PLC0415 - off the hook path
+
+            go_on(configuration)
     except Exception as error:  # noqa: BLE001 - whatever it is, apt must go on
-        os.write(writing, f"{NOT_RECORDED}: {printable(repr(error))}\n".encode())
+        say([f"{NOT_RECORDED}: {error!r}"])
     finally:
-        os._exit(failed)
+        os._exit(0)
+
+
+def _keep(
+    configuration: config.Configuration,
+    door: str,
+    called: caller.Caller | None,
+    say: Callable[[Iterable[str]], None],
+    recorded: Callable[[], object],
+) -> bool:
+    """Record, and pool local files; whether there may be more to do for the pool."""
+    paths, state = configuration.paths, State(configuration.paths.state)
+    pool = configuration.settings.pool_keep != "none"
+    if pool and door == DPKG and called is not None:
+        incoming.catch(paths.state, incoming.of_dpkg(called.pid))
+    pool = pool and (incoming.any_waiting(paths.state) or state.troubles() != Troubles())
+    requests = () if called is None else (called.request,)
+    if not pool:
+        say(_record(configuration, door, requests))
+        recorded()
+        return False
+    from aptkeep import pooling  # noqa: PLC0415 - only where there is something to pool
+
+    with contextlib.ExitStack() as opened:
+        # While apt runs its hook it holds dpkg's lock: nobody is about to unpack what waits.
+        local = pooling.local_debs(configuration, settled=door == "DPkg::Post-Invoke")
+        debs = opened.enter_context(local)
+        lines = _record(configuration, door, requests, pooling.own_debs(debs))
+        say(lines)
+        recorded()
+        if any(line.startswith(NOT_RECORDED) for line in lines) or state.restoring() is not None:
+            return False
+        quick = replace(configuration.settings, lock_timeout=_POOL_PATIENCE)
+        try:
+            pooled = pooling.pool_local(replace(configuration, settings=quick), debs)
+            troubles = pooled.troubles
+        except AptkeepError as error:
+            troubles = (error.one_line(),)
+    say(pooling.news(state, troubles, aloud=True, waiting=incoming.any_waiting(paths.state)))
+    return True
 
 
 def _record(
-    configuration: config.Configuration, door: str, requests: tuple[Request, ...]
+    configuration: config.Configuration,
+    door: str,
+    requests: tuple[Request, ...],
+    own: Mapping[str, OwnDeb] = MappingProxyType({}),
 ) -> list[str]:
     state = State(configuration.paths.state)
     # Within the hook's own time, with some left to say why.
@@ -109,7 +181,7 @@ def _record(
         # A restore that is at work records, when it's done, what others changed meanwhile.
         with state.locked(patience, give_up=lambda: state.restoring() is not None):
             proving = door == "APT::Update::Post-Invoke-Success"
-            recorded = record(configuration, door, requests=requests, thorough=proving)
+            recorded = record(configuration, door, requests=requests, own=own, thorough=proving)
     except LockedError as error:
         if state.restoring() is None:
             lines.append(f"{NOT_RECORDED}: {error.one_line()}")

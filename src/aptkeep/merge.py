@@ -116,7 +116,7 @@ def _package_wish(
         return None
     if version is not None and was.version == now.version:
         # The version is the old wish's: what it was relative to, and where, stays with it.
-        return PackageWish(selection, version, auto, wish.image_version, wish.release)
+        return PackageWish(selection, version, auto, wish.image_version, wish.release, wish.deb)
     return PackageWish(selection, version, auto, image.version, release)
 
 
@@ -142,7 +142,8 @@ def _own_wish(
         return None  # a new version of what nobody asked to keep is no wish for it
     if now.version is None:
         return _not_there(now, None, release)
-    return PackageWish(now.selection, now.version, now.auto, release=release)
+    deb = wish.deb if wish is not None and wish.version == now.version else None
+    return PackageWish(now.selection, now.version, now.auto, release=release, deb=deb)
 
 
 @dataclass(frozen=True, slots=True)

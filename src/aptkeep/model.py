@@ -30,6 +30,15 @@ class Selection(str, Enum):
         return self in (Selection.INSTALL, Selection.HOLD)
 
 
+class OwnDeb(str, Enum):
+    """Where the .deb of a package came from that no repository was asked for."""
+
+    LOCAL = "local"
+    """Somebody installed a file."""
+    REBUILT = "rebuilt"
+    """dpkg-repack(1) made it of what was installed: nobody had a .deb of it any more."""
+
+
 class FileKind(str, Enum):
     """What apt reads a kept file as."""
 
@@ -86,6 +95,8 @@ class PackageWish:
     """The version that the image had when the wish was recorded; None if it had none."""
     release: str = ""
     """The release (`debian trixie`) on which the wish was recorded."""
+    deb: OwnDeb | None = None
+    """Where its .deb came from, which the pool has; None: from a repository."""
     absent: bool = False
     """With HOLD: on hold so that it's never installed, and removed where an image brings it."""
 
@@ -211,3 +222,11 @@ class Touched:
     packages: frozenset[str] = frozenset()
     architectures: frozenset[str] = frozenset()
     files: frozenset[str] = frozenset()
+
+    def join(self, other: Touched) -> Touched:
+        """What this and the other are about to change."""
+        return Touched(
+            self.packages | other.packages,
+            self.architectures | other.architectures,
+            self.files | other.files,
+        )

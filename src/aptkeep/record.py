@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import time
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from aptkeep.errors import AptkeepError
@@ -32,10 +33,11 @@ from aptkeep.store.home import find as find_home
 from aptkeep.store.tree import Directory, open_existing, open_store
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
     from aptkeep.errors import CorruptError
     from aptkeep.machine.apt.config import Configuration
+    from aptkeep.model import OwnDeb
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +73,13 @@ def record(
     door: str,
     *,
     requests: tuple[Request, ...] = (),
+    own: Mapping[str, OwnDeb] = MappingProxyType({}),
     thorough: bool = False,
 ) -> Recorded:
     """Absorb what changed since the last observation. The caller holds the root's lock.
 
-    `door` says what called; `requests` who asked for what, where apt's history log doesn't say.
+    `door` says what called; `requests` who asked for what, where apt's history log doesn't say;
+    `own` which of the packages that are here now came from no repository.
     `thorough` looks into the store even where nothing changed: whether it's still the one that
     was recorded into, and whether sources can be proven by now.
 
@@ -100,10 +104,10 @@ def record(
     seen = replace(snapshot.observation, files={**snapshot.observation.files, **lost})
     now = Observed(seen, position, snapshot.unkept, last.anchor)
     touched = state.restoring()
-    if now == last and touched is None and not thorough:
+    if now == last and touched is None and not thorough and not own:
         return Recorded(said=tuple(said))
     recorded = Recorded()
-    if thorough or touched is not None or last.observation != now.observation:
+    if thorough or own or touched is not None or last.observation != now.observation:
         asked = history.requests_since(configuration.paths.history_log, last.history) or requests
         occasion = Occasion(log.timestamp(), door, asked)
         changed = {
@@ -112,7 +116,7 @@ def record(
             if thorough or found != last.observation.files.get(path)
         }
         seen_now = replace(snapshot, observation=seen)
-        recorded, anchor = _into_store(configuration, state, last, seen_now, occasion, changed)
+        recorded, anchor = _into_store(configuration, state, last, seen_now, occasion, changed, own)
         now = replace(now, anchor=anchor)
     state.save_observation(now)
     if touched is not None:
@@ -170,6 +174,7 @@ def _into_store(  # noqa: PLR0917 - each is a different thing
     snapshot: observe.Snapshot,
     occasion: Occasion,
     changed: Collection[str],
+    own: Mapping[str, OwnDeb],
 ) -> tuple[Recorded, Anchor | None]:
     home, relative = find_home(configuration.settings.home), configuration.settings.store
     now = snapshot.observation
@@ -180,6 +185,7 @@ def _into_store(  # noqa: PLR0917 - each is a different thing
         store.lock(configuration.settings.lock_timeout)
         newest = generations.newest(store)
         absorbed = _absorb(configuration, state, last, store, newest.manifest, now)
+        absorbed = _with_own_debs(absorbed, now, own)
         absorbed = _examined(newest.manifest, absorbed, snapshot)
         absorbed = _proven(configuration, newest.manifest, absorbed, snapshot)
         generation = None
@@ -236,6 +242,16 @@ def _keep_files(
         wish, found = manifest.files.get(path), snapshot.observation.files[path]
         if isinstance(wish, KeptFile) and wish.sha256 == found.sha256:
             kept.put(store, path, wish, snapshot.contents[wish.sha256])
+
+
+def _with_own_debs(manifest: Manifest, now: Observation, own: Mapping[str, OwnDeb]) -> Manifest:
+    """`manifest`, with where the .debs came from of packages that are wanted just as they are."""
+    packages = dict(manifest.packages)
+    for name, deb in own.items():
+        wish, here = packages.get(name), now.packages.get(name)
+        if wish is not None and here is not None and wish.version == here.version:
+            packages[name] = replace(wish, deb=deb)
+    return replace(manifest, packages=packages) if packages != manifest.packages else manifest
 
 
 def _examined(old: Manifest, new: Manifest, snapshot: observe.Snapshot) -> Manifest:

@@ -6,20 +6,17 @@ that the next record takes none of that for the user's wish; the next restore fi
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from aptkeep import files
 from aptkeep.adapt import Adapted, adapt, revert
 from aptkeep.errors import AptkeepError, CommandError
-from aptkeep.machine import keys, observe, openpgp, sources
-from aptkeep.machine.apt.archive import Archive, Solution, Wanted, newer
+from aptkeep.machine import observe, sources
+from aptkeep.machine.apt.archive import Archive, newer
 from aptkeep.machine.state import LastReport, State
 from aptkeep.machine.transaction import Reporter, Transaction
 from aptkeep.model import (
-    FileKind,
     Generation,
     KeptFile,
     Manifest,
@@ -29,6 +26,7 @@ from aptkeep.model import (
     Selection,
     Touched,
 )
+from aptkeep.packages_back import PackagesBack
 from aptkeep.plan import (
     NOT_ANY_MORE,
     NOT_OFFERED,
@@ -37,7 +35,6 @@ from aptkeep.plan import (
     Install,
     Plan,
     Policy,
-    Remove,
     RemoveArchitecture,
     final_marks,
     plan,
@@ -45,11 +42,11 @@ from aptkeep.plan import (
 )
 from aptkeep.put_back import FilesBack, attempt
 from aptkeep.record import record, take_baseline, unrecorded
-from aptkeep.repositories import Keyring, diagnose
-from aptkeep.review import keyrings_of, review_days, source_reports
+from aptkeep.review import keyrings_of
 from aptkeep.store import generations, kept, log
 from aptkeep.store.home import find as find_home
 from aptkeep.store.tree import Directory, open_existing
+from aptkeep.supply import pooled_versions
 from aptkeep.words import grouped
 
 if TYPE_CHECKING:
@@ -158,8 +155,17 @@ class _Restore:
         if options.versions is not None:
             latest = options.versions == "latest"
         self._policy = Policy(latest=latest, downgrade=self._going_back)
-        self._transaction = Transaction(configuration, reporter, offline=options.offline)
-        self._notes: list[str] = []
+        self._transaction = Transaction(configuration, reporter)
+        self._packages = PackagesBack(
+            configuration,
+            self._transaction,
+            self._state,
+            store,
+            self,
+            offline=options.offline,
+            latest=latest,
+        )
+        self._notes = self._packages.notes
         self._files = FilesBack(
             store, self._target.manifest, self._state, reporter, self._transaction.reasons
         )
@@ -168,14 +174,14 @@ class _Restore:
 
     def run(self, unfinished: Touched) -> Outcome:
         """Restore; `unfinished` is what an earlier restore that was killed had set out to do."""
-        baseline, before = self._state.baseline(), self._observe()
+        baseline, before = self._state.baseline(), self.observe()
         adapted = self._adapt(self._current.manifest, baseline)
-        todo = self._plan(adapted.manifest, before)
+        todo = self.plan(adapted.manifest, before)
         if not todo.steps:
             self._report(adapted.set_aside)
             return Outcome(self._target.number, pending=adapted.set_aside)
         self._validate()
-        self._state.begin_restore(_join(unfinished, todo.touches))
+        self._state.begin_restore(unfinished.join(todo.touches))
         self._transaction.finish_interrupted()
         self._add_architectures(todo)
         self._files.put_back(todo)
@@ -183,7 +189,7 @@ class _Restore:
         came = unfinished.packages - baseline.packages.keys()
         if todo.needs_apt:
             try:
-                came |= self._bring_packages(adapted.manifest)
+                came |= self._packages.bring(adapted.manifest)
             except CommandError as error:
                 self._trouble = error.one_line()
         self._files.put_back_late(todo)
@@ -192,24 +198,29 @@ class _Restore:
             attempt(step.name, remove, self._transaction.reasons)
         self._hold(adapted.manifest, before)
         # Last, so that apt's own cache is of what dpkg's status is in the end.
-        marks = final_marks(adapted.manifest, before, self._observe(), came)
+        marks = final_marks(adapted.manifest, before, self.observe(), came)
         self._transaction.set_marks({mark.name: mark.auto for mark in marks})
         return self._conclude(adapted, todo)
 
     def preview(self) -> Outcome:
         """Plan only; what apt's lists on this root offer is taken into account."""
-        observation = self._observe()
+        observation = self.observe()
         baseline, manifest = observation, self._current.manifest
         if self._state.started:
             baseline = self._state.baseline()
             manifest = unrecorded(self._configuration, self._store, manifest, observation)
         adapted = self._adapt(manifest, baseline)
-        todo = self._plan(adapted.manifest, observation)
+        todo = self.plan(adapted.manifest, observation)
         if todo.needs_lists:
-            archive = self._archive(adapted.manifest, write_caches=False)
+            archive = Archive(self._configuration.architecture, write_caches=False)
             offered = archive.offered(adapted.manifest.packages)
+            pooled = pooled_versions(self._store, self._configuration.architecture)
+            offered = {
+                name: (*offered.get(name, ()), *pooled.get(name, ()))
+                for name in adapted.manifest.packages
+            }
             if any(offered.values()):
-                todo = self._plan(adapted.manifest, observation, offered)
+                todo = self.plan(adapted.manifest, observation, offered)
         return Outcome(self._target.number, todo, (*adapted.set_aside, *todo.pending))
 
     # -- deciding
@@ -223,7 +234,7 @@ class _Restore:
         manifest = replace(manifest, packages=packages)
         return adapt(manifest, baseline, newer=newer, suites=self._suites)
 
-    def _plan(
+    def plan(
         self, manifest: Manifest, observation: Observation, offered: Offered | None = None
     ) -> Plan:
         return plan(manifest, observation, offered, newer=newer, policy=self._policy)
@@ -250,87 +261,8 @@ class _Restore:
             add = partial(self._transaction.dpkg.add_architecture, step.name)
             attempt(step.name, add, self._transaction.reasons)
 
-    def _bring_packages(self, manifest: Manifest) -> frozenset[str]:
-        """Install and remove in as many rounds as it takes; every package that was touched."""
-        if self._plan(manifest, self._observe()).needs_lists and not self._options.offline:
-            self._transaction.update_lists()
-            self._explain_repositories()
-        came: frozenset[str] = frozenset()
-        lost: frozenset[str] = frozenset()
-        while True:
-            solution = self._one_round(manifest, lost)
-            came |= solution.changes
-            if self._transaction.unfetched <= lost:
-                return came
-            lost |= self._transaction.unfetched  # apt stops at one; the others come without it
-
-    def _explain_repositories(self) -> None:
-        """Say in a person's words why repositories failed, where apt speaks in status words."""
-        today, _soon = review_days()
-        reports = source_reports(self._store, self._target.manifest)
-        explained = []
-        for failed in self._transaction.failed_repositories:
-            rings = [r.keyrings for r in reports if failed.name in r.repositories]
-            found = [ring for group in rings for ring in group] or self._of_image(failed.name)
-            present = [self._as_it_is(ring) for ring in found]
-            why = diagnose(failed.reason, present, today)
-            explained.append(replace(failed, reason=why or failed.reason))
-            self._notes.append(f"the repository {explained[-1]}")
-        self._transaction.failed_repositories = tuple(explained)
-
-    def _of_image(self, repository: str) -> list[Keyring]:
-        """The keyrings that sources on this root name for a repository."""
-        named: list[str] = []
-        for path, kind in sources.configuration_files(self._configuration.paths):
-            if kind is FileKind.SOURCE:
-                with contextlib.suppress(OSError):
-                    content, _mode = files.read_path(path, observe.FILE_LIMIT)
-                    for entry in sources.entries(path, content):
-                        if repository in entry.repositories:
-                            named += entry.keyrings
-        return [Keyring(path, (), kept=False) for path in dict.fromkeys(named)]
-
-    def _as_it_is(self, keyring: Keyring) -> Keyring:
-        """A keyring with the keys that are in the file now, which need not be the recorded ones."""
-        home = find_home(self._configuration.settings.home).rstrip("/") + "/"
-        try:
-            if keyring.path.startswith(home):
-                below = keyring.path.removeprefix(home)
-                content, _mode = files.read_beneath(home, below, keys.LIMIT)
-            else:
-                content, _mode = files.read_path(keyring.path, keys.LIMIT)
-        except OSError:
-            return replace(keyring, keys=(), kept=False)
-        return replace(keyring, keys=openpgp.show(content) or keyring.keys)
-
-    def _one_round(self, manifest: Manifest, lost: frozenset[str]) -> Solution:
-        """Bring what goes together, less the packages whose archives could not be fetched."""
-        archive = self._archive(manifest)
-        offered = archive.offered(manifest.packages, only_cached=self._options.offline)
-        offered = {name: () if name in lost else versions for name, versions in offered.items()}
-        todo = self._plan(manifest, self._observe(), offered)
-        for entry in todo.pending:
-            wanted = manifest.packages[entry.subject].version
-            if archive.forbidden(entry.subject):
-                reason = "the pins in apt's preferences forbid every version that is offered"
-                self._transaction.reasons.setdefault(entry.subject, reason)
-            elif archive.forbidden(entry.subject, wanted):
-                reason = f"the pins in apt's preferences forbid version {wanted}"
-                self._transaction.reasons.setdefault(entry.subject, reason)
-            self._transaction.reasons.setdefault(entry.subject, entry.reason)
-        solution = archive.solve(_wanted(todo, offered))
-        self._transaction.reasons.update(solution.rejected)
-        for name, why in _other_versions(todo, solution).items():
-            self._transaction.reasons.setdefault(name, why)
-            self._notes.append(f"{name}: {why}")
-        touched = self._state.restoring() or Touched()
-        self._state.begin_restore(_join(touched, Touched(packages=solution.changes)))
-        if solution.changes:
-            self._transaction.carry_out(archive, solution)
-        return solution
-
     def _hold(self, manifest: Manifest, before: Observation) -> None:
-        observation = self._observe()
+        observation = self.observe()
         # Selecting a package for installation took its hold away.
         holds = {
             name: True
@@ -339,7 +271,7 @@ class _Restore:
             and name in observation.packages
             and observation.packages[name].selection is Selection.INSTALL
         }
-        holds.update((s.name, s.held) for s in self._plan(manifest, observation).of(Hold))
+        holds.update((s.name, s.held) for s in self.plan(manifest, observation).of(Hold))
         if holds:
             native = self._configuration.architecture
             self._transaction.dpkg.hold(holds, observation.packages, native)
@@ -349,7 +281,7 @@ class _Restore:
     def _conclude(self, adapted: Adapted, todo: Plan) -> Outcome:
         """Observe, record what others changed meanwhile, and say what is still to come."""
         record(self._configuration, "aptkeep restore", thorough=True)
-        left = self._plan(adapted.manifest, self._observe())
+        left = self.plan(adapted.manifest, self.observe())
         pending = {entry.subject: entry.reason for entry in adapted.set_aside}
         for step in left.steps:
             pending.setdefault(subject_of(step), self._reason(step))
@@ -402,6 +334,8 @@ class _Restore:
         # Some of dpkg's own messages leave a foreign architecture out.
         reason = reasons.get(subject) or reasons.get(subject.partition(":")[0]) or self._trouble
         if isinstance(step, Install):
+            if reason in (None, NOT_OFFERED):
+                reason = self._packages.why_missing(subject) or reason
             if self._options.offline and reason in (None, NOT_OFFERED):
                 return "it is not on this machine, and --offline forbids to fetch it"
             failed = "; ".join(str(r) for r in self._transaction.failed_repositories)
@@ -417,46 +351,7 @@ class _Restore:
             report = LastReport(log.timestamp(), self._target.number, pending)
             self._state.save_report(report)
 
-    def _archive(self, manifest: Manifest, *, write_caches: bool = True) -> Archive:
-        here = self._observe().platform.release
-        foreign = any(wish.release != here for wish in manifest.packages.values())
-        self._transaction.recommends = foreign
-        native = self._configuration.architecture
-        return Archive(native, recommends=foreign, write_caches=write_caches)
-
-    def _observe(self) -> Observation:
+    def observe(self) -> Observation:
         home = find_home(self._configuration.settings.home)
         wanted = keyrings_of(self._target.manifest)
         return observe.observe(self._configuration, home=home, keyrings=wanted).observation
-
-
-def _wanted(todo: Plan, offered: Offered) -> list[Wanted]:
-    wanted = [Wanted(step.name, None, step.purge) for step in todo.of(Remove)]
-    for step in todo.of(Install):
-        version = step.version or next(iter(offered.get(step.name, ())), None)
-        if version is not None:
-            wanted.append(Wanted(step.name, version))
-    return wanted
-
-
-def _other_versions(todo: Plan, solution: Solution) -> dict[str, str]:
-    """Why packages come in another version than the recorded one, by name."""
-    notes = {}
-    for step in todo.of(Install):
-        came = solution.installs.get(step.name)
-        if came is not None and step.recorded is not None:
-            why = f"{step.recorded}, which was recorded, is not offered any more"
-        elif came is not None and step.version not in (None, came):
-            why = f"{step.version} does not fit this image"
-        else:
-            continue
-        notes[step.name] = f"it comes in version {came}: {why}"
-    return notes
-
-
-def _join(one: Touched, other: Touched) -> Touched:
-    return Touched(
-        one.packages | other.packages,
-        one.architectures | other.architectures,
-        one.files | other.files,
-    )

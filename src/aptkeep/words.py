@@ -13,6 +13,15 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}" + ("" if number == 1 or noun.endswith("s") else "s")
 
 
+def size(number: int) -> str:
+    """A number of bytes: `812 bytes`, `20.7 kB`, `1.3 GB`."""
+    units = (("GB", 10**9), ("MB", 10**6), ("kB", 10**3))
+    for unit, factor in units:
+        if number >= factor:
+            return f"{number / factor:.1f} {unit}"
+    return counted(number, "byte")
+
+
 def grouped(reasons: Iterable[tuple[str, str]]) -> list[str]:
     """`a, b: reason` for each reason: the same one is said once, however many it holds for."""
     subjects: dict[str, list[str]] = {}

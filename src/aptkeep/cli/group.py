@@ -24,6 +24,7 @@ COMMANDS = {
     "diff": "Show what two generations wish differently.",
     "rollback": "Go back to an older generation.",
     "verify": "Check every byte in the store against what was recorded.",
+    "gc": "Drop old generations and unreferenced files.",
     "forget": "No longer want a package or a source.",
 }
 

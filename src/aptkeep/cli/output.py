@@ -23,11 +23,12 @@ from aptkeep.plan import (
     Step,
     subject_of,
 )
-from aptkeep.words import counted, grouped, printable
+from aptkeep.words import counted, grouped, printable, size
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from aptkeep.collect import Collected
     from aptkeep.compare import Difference, Wish
     from aptkeep.errors import AptkeepError
     from aptkeep.model import Generation, Manifest, Pending
@@ -324,6 +325,23 @@ def verified(result: Verified, *, json_wanted: bool) -> None:
         warning(text)
     for source in result.sources:
         _print_source(source)
+
+
+def collected(result: Collected, *, json_wanted: bool, dry_run: bool) -> None:
+    """Print what gc deleted, or would delete."""
+    if json_wanted:
+        as_json(
+            dry_run=dry_run,
+            generations=list(result.generations),
+            files=list(result.files),
+            freed=result.freed,
+        )
+        return
+    for number in result.generations:
+        line(f"generation {number}")
+    for name in result.files:
+        line(name)
+    line(f"{size(result.freed)} {'would be freed' if dry_run else 'freed'}.")
 
 
 def _print_source(source: SourceReport) -> None:

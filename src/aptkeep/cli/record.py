@@ -7,7 +7,9 @@ import click
 from aptkeep.cli import context, output
 from aptkeep.errors import UsageError
 from aptkeep.machine.state import State
+from aptkeep.pooling import local_debs, own_debs
 from aptkeep.record import record
+from aptkeep.upkeep import keep_pool
 
 
 @click.command("record")
@@ -23,8 +25,11 @@ def command(*, options: tuple[str, ...], as_json: bool) -> None:
             details="it doesn't know what came with the image; nothing was recorded",
             resolution="run 'aptkeep start' first, at best when the machine starts",
         )
-    with context.locked(configuration):
-        recorded = record(configuration, "aptkeep record", thorough=True)
+    with local_debs(configuration, settled=False) as debs, context.locked(configuration):
+        own = own_debs(debs)
+        recorded = record(configuration, "aptkeep record", own=own, thorough=True)
+    # Who runs this is, more often than not, about to throw the root away.
+    troubles = keep_pool(configuration)
     number = recorded.generation.number if recorded.generation else None
     if as_json:
         output.as_json(
@@ -35,7 +40,7 @@ def command(*, options: tuple[str, ...], as_json: bool) -> None:
         output.line(
             f"aptkeep: recorded generation {number}." if number else "aptkeep: nothing new."
         )
-    for text in recorded.said:
+    for text in (*recorded.said, *troubles):
         output.warning(text)
     for entry in recorded.unkept:
         output.warning(f"{entry.subject} is not kept: {entry.reason}")

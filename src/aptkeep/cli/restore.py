@@ -9,6 +9,7 @@ import click
 from aptkeep.cli import context, output
 from aptkeep.errors import ExitCode
 from aptkeep.restore import Options, preview, restore
+from aptkeep.upkeep import in_background
 
 if TYPE_CHECKING:
     from aptkeep.machine.apt.config import Configuration
@@ -51,6 +52,7 @@ def run(configuration: Configuration, chosen: Options, *, json_wanted: bool) -> 
     try:
         with context.locked(configuration):
             result = restore(configuration, progress, chosen)
+        in_background(configuration)  # what was fetched waits to be pooled
     finally:
         progress.close()
     output.outcome(result, json_wanted=json_wanted, dry_run=False)

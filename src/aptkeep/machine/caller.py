@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+from dataclasses import dataclass
 
 from aptkeep.machine.apt.uris import without_credentials
 from aptkeep.model import Request
@@ -13,8 +14,16 @@ _HIGHEST = 6
 """How many processes up to look; apt, its shell and we are three."""
 
 
-def find_request() -> tuple[Request, ...]:
-    """The command that led here, and the user who asked for it through sudo, doas or pkexec."""
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The process that led here, and what it was asked by whom."""
+
+    pid: int
+    request: Request
+
+
+def find() -> Caller | None:
+    """The first process up from here that is no shell; None where that can't be seen."""
     pid = os.getppid()
     for _ in range(_HIGHEST):
         try:
@@ -25,11 +34,11 @@ def find_request() -> tuple[Request, ...]:
                 with open(f"/proc/{pid}/cmdline", "rb") as stream:
                     words = stream.read().rstrip(b"\0").split(b"\0")
                 command = " ".join(word.decode("utf-8", "replace") for word in words)
-                return (Request(without_credentials(command), _user()),)
+                return Caller(pid, Request(without_credentials(command), _user()))
             pid = int(after.split()[1])
         except (OSError, ValueError, IndexError):
-            return ()
-    return ()
+            return None
+    return None
 
 
 def _user() -> str | None:

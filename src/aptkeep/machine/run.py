@@ -58,6 +58,7 @@ def run(
     stdin: str = "",
     environment: Mapping[str, str] | None = None,
     on_status: Callable[[str], None] | None = None,
+    directory: str = "/",
     status_option: str = "APT::Status-Fd",
 ) -> Completed:
     """Run a command to its end and return what came of it; a failure is the caller's to judge.
@@ -78,7 +79,7 @@ def run(
             stderr=subprocess.STDOUT,
             env=_environment(environment),
             pass_fds=() if on_status is None else (status_write,),
-            cwd="/",
+            cwd=directory,
             umask=0o022,
         )
     finally:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 _BASELINE, _OBSERVATION = "baseline.json", "observation.json"
 _RESTORING, _REPORT, _LOCK = "restoring.json", "report.json", "lock"
-_IMAGE_FILES, _UNDOING = "image", "undoing.json"
+_IMAGE_FILES, _UNDOING, _TROUBLES = "image", "undoing.json", "pooling.json"
 _LIMIT = 256 * 1024 * 1024
 
 
@@ -62,6 +62,15 @@ class LastReport:
     at: str
     generation: int
     pending: tuple[Pending, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Troubles:
+    """What kept files from the pool, each to be said once as long as it lasts."""
+
+    said: tuple[str, ...] = ()
+    unsaid: tuple[str, ...] = ()
+    """What was found when nobody listened."""
 
 
 class State:
@@ -157,6 +166,19 @@ class State:
             "pending": [[entry.subject, entry.reason] for entry in report.pending],
         }
         self._write(_REPORT, document)
+
+    def troubles(self) -> Troubles:
+        """What kept files from the pool, as far as it was said or is yet to be said."""
+        try:
+            document = self._read(_TROUBLES)
+            return Troubles(tuple(document["said"]), tuple(document["unsaid"]))
+        except (FileNotFoundError, CorruptError, KeyError, TypeError):
+            return Troubles()
+
+    def save_troubles(self, troubles: Troubles) -> None:
+        """Keep what kept files from the pool."""
+        if troubles != self.troubles():
+            self._write(_TROUBLES, {"said": troubles.said, "unsaid": troubles.unsaid})
 
     @contextlib.contextmanager
     def locked(

@@ -41,11 +41,16 @@ class Transaction:
 
     configuration: Configuration
     reporter: Reporter
-    offline: bool = False
+    sources: Mapping[str, str] = field(default_factory=dict)
+    """apt's options for the sources and lists in use, else its own."""
+    staged: Mapping[str, str] = field(default_factory=dict)
+    """Which versions are to be taken from what is staged, by name."""
     recommends: bool = False
     """Whether apt may follow Recommends: only where the recorded set isn't the whole set."""
     reasons: dict[str, str] = field(default_factory=dict)
     """Why a package is not what it was to be."""
+    failed: set[str] = field(default_factory=set)
+    """Packages whose installation dpkg began and could not finish."""
     unfetched: set[str] = field(default_factory=set)
     """Packages whose archives could not be fetched."""
     failed_repositories: tuple[output.FailedRepository, ...] = ()
@@ -58,7 +63,8 @@ class Transaction:
 
     @property
     def _apt_get(self) -> AptGet:
-        return AptGet(self.configuration.options, self.configuration.settings.lock_timeout)
+        settings = self.configuration.settings
+        return AptGet(self.configuration.options, settings.lock_timeout, self.sources)
 
     def packages(self) -> dict[str, Package]:
         """The packages as they are now."""
@@ -94,9 +100,10 @@ class Transaction:
         before = self.packages()
         self.dpkg.set_selections(_selections(solution), archive.paragraphs(solution.installs))
         pins = {**archive.upgradable(), **solution.extra, **solution.installs}
-        paths = self.configuration.paths
+        staged = {name for name, version in self.staged.items() if pins.get(name) == version}
+        paths, native = self.configuration.paths, self.configuration.architecture
         with tempfile.TemporaryDirectory(dir=paths.state, prefix="preferences-") as directory:
-            preferences.write(directory, paths, pins, self.configuration.architecture)
+            preferences.write(directory, paths, pins, native, staged=staged)
             simulated = self._apt(self._dselect_upgrade(directory, solution, simulate=True))
             unwanted = output.parse_simulation(simulated.output).removals - solution.removals.keys()
             if unwanted:
@@ -106,7 +113,6 @@ class Transaction:
             else:
                 self.reporter.step(_sentence(solution))
                 completed = self._apt(self._dselect_upgrade(directory, solution))
-                native = self.configuration.architecture
                 for name, reason in output.unfetched_archives(completed.output, native).items():
                     self.unfetched.add(name)
                     self.reasons.setdefault(name, f"its archive could not be fetched: {reason}")
@@ -137,7 +143,6 @@ class Transaction:
         return self._apt_get.dselect_upgrade(
             preferences_parts,
             simulate=simulate,
-            offline=self.offline,
             recommends=self.recommends,
             may_remove=bool(solution.removals),
         )
@@ -155,6 +160,7 @@ class Transaction:
         if status.kind == "pmerror":
             name = output.package_of(status.subject, self.configuration.architecture)
             self.reasons[name] = f"its installation failed: {status.text}"
+            self.failed.add(name)
         elif status.kind in ("dlstatus", "pmstatus"):
             self.reporter.progress(status.percent, status.text)
 

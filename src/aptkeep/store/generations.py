@@ -15,6 +15,8 @@ from aptkeep.model import Generation, Manifest, Occasion, Platform
 from aptkeep.store.format import codec
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from aptkeep.store.tree import Directory
 
 _NAME = re.compile(r"([0-9]{6}|[1-9][0-9]{6,8})\.json")
@@ -116,6 +118,20 @@ def write(
         directory.remove_unfinished()
         directory.write(file_name(number), content)
     return generation
+
+
+def size(store: Directory, number: int) -> int:
+    """Bytes that a generation takes."""
+    with store.subdirectory(SUBDIRECTORY) as directory:
+        found = directory.stat(file_name(number))
+    return found.st_size if found is not None else 0
+
+
+def remove(store: Directory, going: Iterable[int]) -> None:
+    """Delete generations. The caller holds the store's lock."""
+    with store.subdirectory(SUBDIRECTORY) as directory:
+        for number in going:
+            directory.remove(file_name(number))
 
 
 def file_name(number: int) -> str:

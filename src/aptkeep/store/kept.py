@@ -16,7 +16,7 @@ from aptkeep.model import KEYRINGS, FileKind, KeptFile
 if TYPE_CHECKING:
     from aptkeep.store.tree import Directory
 
-_KEYRINGS = "keyrings"
+_FILES, _KEYRINGS = SUBDIRECTORIES = ("files", "keyrings")
 _LIMIT = 16 * 1024 * 1024
 
 
@@ -26,7 +26,7 @@ def location(path: str, kept: KeptFile) -> tuple[str, str]:
     The name follows from path and content, so a keyring that changed never replaces the old one.
     """
     if kept.kind not in KEYRINGS:
-        return "files", kept.sha256
+        return _FILES, kept.sha256
     stem, suffix = os.path.splitext(os.path.basename(path))
     if stem.endswith(f".{kept.sha256[:12]}"):
         return _KEYRINGS, os.path.basename(path)  # a source that names the copy itself

@@ -15,7 +15,7 @@ import stat
 from typing import TYPE_CHECKING
 
 from aptkeep import files
-from aptkeep.errors import StoreUnavailableError, UntrustedError, UsageError
+from aptkeep.errors import StoreFullError, StoreUnavailableError, UntrustedError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,6 +69,18 @@ class Directory:
 
     def read(self, name: str, limit: int) -> bytes:
         """What a file holds; FileNotFoundError, or UntrustedError for one that isn't root's."""
+        with self.opened(name) as descriptor:
+            try:
+                return files.read_regular(descriptor, limit)
+            except files.NotRegularError as error:
+                raise _untrusted(os.path.join(self.path, name), str(error)) from error
+
+    @contextlib.contextmanager
+    def opened(self, name: str, *, may_be_linked: bool = False) -> Iterator[int]:
+        """A descriptor, for reading, of a regular file that is root's, else as `read`.
+
+        `may_be_linked`: it may have more hard links than one, where its content is checked.
+        """
         path = os.path.join(self.path, name)
         try:
             descriptor = files.open_file_at(self._descriptor, name)
@@ -81,21 +93,39 @@ class Directory:
             _check(found, path, self._owner)
             if not stat.S_ISREG(found.st_mode):
                 raise _untrusted(path, "it is no regular file")
-            if found.st_nlink != 1:
+            if found.st_nlink != 1 and not may_be_linked:
                 raise _untrusted(path, f"it has {found.st_nlink} hard links instead of one")
-            return files.read_regular(descriptor, limit)
-        except files.NotRegularError as error:
-            raise _untrusted(path, str(error)) from error
+            yield descriptor
         finally:
             os.close(descriptor)
 
+    @contextlib.contextmanager
+    def received(self, source: int, *, linked: bool = False) -> Iterator[tuple[str, str, int]]:
+        """What a descriptor holds as a temporary file: its name, for `rename`, SHA-256 and size.
+
+        It's on disk, and gone when the context is left, unless it has another name by then.
+        """
+        with contextlib.ExitStack() as stack:
+            with _writing(self.path):
+                taken = files.received(self._descriptor, source, linked=linked)
+                found = stack.enter_context(taken)
+            yield found
+
+    def remove(self, name: str) -> None:
+        """Delete a file, which may be gone already."""
+        with _writing(os.path.join(self.path, name)), contextlib.suppress(FileNotFoundError):
+            os.unlink(name, dir_fd=self._descriptor)
+
+    def stat(self, name: str) -> os.stat_result | None:
+        """What is known of a name, links not followed; None where there's nothing."""
+        try:
+            return os.stat(name, dir_fd=self._descriptor, follow_symlinks=False)
+        except FileNotFoundError:
+            return None
+
     def has(self, name: str) -> bool:
         """Whether there is anything of that name."""
-        try:
-            os.stat(name, dir_fd=self._descriptor, follow_symlinks=False)
-        except FileNotFoundError:
-            return False
-        return True
+        return self.stat(name) is not None
 
     def write(self, name: str, content: bytes, mode: int = 0o644) -> None:
         """Write a file that is then whole and on disk, or not there."""
@@ -145,6 +175,13 @@ def _writing(path: str) -> Iterator[None]:
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.ENXIO):
             raise _untrusted(path, "it is a link or a socket, not a file") from error
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StoreFullError(
+                f"there is no room left for {path}",
+                details="what was changed since the last record is not kept yet",
+                resolution="make room in the home; the next change, or 'aptkeep record', "
+                "then keeps it",
+            ) from error
         raise _unavailable(path, error.strerror or str(error)) from error
 
 

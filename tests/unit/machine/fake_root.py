@@ -26,6 +26,7 @@ _PLACES = {
     "credentials": "etc/apt/auth.conf",
     "credentials_parts": "etc/apt/auth.conf.d",
     "lists": "var/lib/apt/lists",
+    "archives": "var/cache/apt/archives/",
     "pkgcache": "var/cache/apt/pkgcache.bin",
     "os_release": "etc/os-release",
     "lock_frontend": "var/lib/dpkg/lock-frontend",

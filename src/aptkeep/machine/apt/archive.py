@@ -5,8 +5,6 @@ libapt's own dependency cache decides. Nothing is installed here, and nothing is
 
 from __future__ import annotations
 
-import hashlib
-import os
 import warnings
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -14,10 +12,11 @@ from typing import TYPE_CHECKING
 import apt_pkg
 
 from aptkeep.errors import CommandError
+from aptkeep.machine.apt.staging import ORIGIN
 from aptkeep.machine.dpkg import package_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +57,26 @@ def newer(one: str, other: str) -> bool:
     return bool(apt_pkg.version_compare(one, other) > 0)
 
 
-_configured: list[str] = []
-"""What the configuration says of Recommends, before the first archive says otherwise."""
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A .deb as apt's lists describe it."""
+
+    filename: str
+    """In apt's cache of archives."""
+    sha256: str
+    paragraph: str
+
+
+_configured: dict[str, str] = {}
+"""What the configuration said before an archive said otherwise, by option."""
+
+
+def _configure(options: Mapping[str, str]) -> None:
+    """Set these options for this process; what was set before for another archive is undone."""
+    for name in options:
+        _configured.setdefault(name, apt_pkg.config.find(name))
+    for name, value in {**_configured, **options}.items():
+        apt_pkg.config.set(name, value)
 
 
 def unreadable_sources() -> str | None:
@@ -76,14 +93,21 @@ def unreadable_sources() -> str | None:
 class Archive:
     """apt's cache as its lists and dpkg's status make it at this moment."""
 
-    def __init__(self, native: str, *, recommends: bool = False, write_caches: bool = True) -> None:
+    def __init__(
+        self,
+        native: str,
+        *,
+        recommends: bool = False,
+        write_caches: bool = True,
+        sources: Mapping[str, str] | None = None,
+    ) -> None:
+        """`sources`: the options that say which sources and lists apt uses, else its own."""
+        options = {"APT::Install-Suggests": "false", **(sources or {})}
         if not write_caches:
-            for cache in ("pkgcache", "srcpkgcache"):
-                apt_pkg.config.set(f"Dir::Cache::{cache}", "")
-        apt_pkg.config.set("APT::Install-Suggests", "false")
-        if not _configured:
-            _configured.append(apt_pkg.config.find("APT::Install-Recommends", "true"))
-        apt_pkg.config.set("APT::Install-Recommends", _configured[0] if recommends else "false")
+            options |= {"Dir::Cache::pkgcache": "", "Dir::Cache::srcpkgcache": ""}
+        if not recommends:
+            options["APT::Install-Recommends"] = "false"
+        _configure(options)
         self._native = native
         try:
             # Newer python-apt turns each `W:` of apt into a warning of Python's.
@@ -101,13 +125,8 @@ class Archive:
         self._installed = [p for p in self._cache.packages if p.current_ver]  # type: ignore[truthy-bool]
         self._here = {self._name(p): p.current_ver.ver_str for p in self._installed}
 
-    def offered(
-        self, names: Iterable[str], *, only_cached: bool = False
-    ) -> dict[str, tuple[str, ...]]:
-        """The versions that can be fetched of each package, apt's candidate first.
-
-        `only_cached`: those whose archive is in apt's cache already, and is what the lists say.
-        """
+    def offered(self, names: Iterable[str]) -> dict[str, tuple[str, ...]]:
+        """The versions that can be fetched of each package, apt's candidate first."""
         result = {}
         for name in names:
             package = self._package(name)
@@ -117,9 +136,7 @@ class Archive:
             versions = [
                 version.ver_str
                 for version in package.version_list
-                if version.downloadable
-                and self._depcache.policy.get_priority(version) >= 0
-                and (not only_cached or self._cached(version))
+                if version.downloadable and self._depcache.policy.get_priority(version) >= 0
             ]
             if candidate is not None and candidate.ver_str in versions:
                 versions.remove(candidate.ver_str)
@@ -140,22 +157,35 @@ class Archive:
         priority = self._depcache.policy.get_priority
         return bool(offered) and all(priority(version) < 0 for version in offered)
 
-    def _cached(self, version: apt_pkg.Version) -> bool:
-        """Whether apt's cache holds the archive; apt itself would look at its size only."""
+    def listed(self, key: tuple[str, str, str]) -> frozenset[str]:
+        """The SHA-256s that apt's lists give for a package name, version and architecture."""
+        name, wanted, architecture = key
+        native = self._native if architecture == "all" else architecture
+        try:
+            package = self._cache[name, native]
+        except KeyError:
+            return frozenset()
         records = apt_pkg.PackageRecords(self._cache)
-        for package_file, index in version.file_list:
-            if package_file.not_source or not records.lookup((package_file, index)):
-                continue
-            name = f"{version.parent_pkg.name}_{_quoted(version.ver_str)}_{version.arch}.deb"
-            path = os.path.join(apt_pkg.config.find_dir("Dir::Cache::archives"), name)
-            expected = records.hashes.find("SHA256")
-            try:
-                with open(path, "rb") as stream:
-                    found = hashlib.sha256(stream.read()).hexdigest()
-            except OSError:
-                return False
-            return str(getattr(expected, "hashvalue", "")) == found
-        return False
+        found = set()
+        for version in package.version_list:
+            if (version.ver_str, version.arch) == (wanted, architecture):
+                for package_file, index in version.file_list:
+                    if not package_file.not_source and records.lookup((package_file, index)):
+                        found.add(str(getattr(records.hashes.find("SHA256"), "hashvalue", "")))
+        return frozenset(found - {""})
+
+    def listing(self, name: str, version: str) -> Listing | None:
+        """How apt's lists describe this version; None where they don't."""
+        found = self._version(name, version)
+        if found is None:
+            return None
+        records = apt_pkg.PackageRecords(self._cache)
+        for package_file, index in found.file_list:
+            if not package_file.not_source and records.lookup((package_file, index)):
+                sha256 = str(getattr(records.hashes.find("SHA256"), "hashvalue", ""))
+                file = f"{found.parent_pkg.name}_{_quoted(version)}_{found.arch}.deb"
+                return Listing(file, sha256, records.record)
+        return None
 
     def depended_on(self, name: str, version: str) -> frozenset[str]:
         """The packages that this version depends on, alternatives included."""
@@ -394,7 +424,9 @@ class Archive:
         if package is None or version is None:
             return None
         found = [v for v in package.version_list if v.ver_str == version]
-        return next((v for v in found if v.downloadable), found[0] if found else None)
+        # What is staged comes first: a local .deb may have the version of one that is offered.
+        found.sort(key=lambda v: (not _is_staged(v), not v.downloadable))
+        return found[0] if found else None
 
     def _name(self, package: apt_pkg.Package) -> str:
         return package_name(package.name, package.architecture, self._native)
@@ -412,6 +444,10 @@ def _excluded_by(version: apt_pkg.Version) -> set[int]:
         for alternative in group
         for target in alternative.all_targets()
     }
+
+
+def _is_staged(version: apt_pkg.Version) -> bool:
+    return any(package_file.origin == ORIGIN for package_file, _index in version.file_list)
 
 
 def _quoted(version: str) -> str:

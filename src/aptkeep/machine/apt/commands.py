@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 FORCE_OLD_CONFFILES = ("--force-confdef", "--force-confold")
 """dpkg(1): keep the conffile that is there, and take the default where there is one."""
@@ -20,6 +20,8 @@ class AptGet:
     """The `X=Y` of our own command line, which hold for apt too."""
     lock_timeout: float = 120.0
     """Seconds."""
+    sources: Mapping[str, str] = field(default_factory=dict)
+    """The options that say which sources and lists apt uses, else its own."""
 
     def update(self, *, only: str | None = None) -> list[str]:
         """Fetch the package lists; `only` those of one architecture, leaving others as they are."""
@@ -33,7 +35,6 @@ class AptGet:
         preferences_parts: str,
         *,
         simulate: bool = False,
-        offline: bool = False,
         recommends: bool = False,
         may_remove: bool = False,
     ) -> list[str]:
@@ -51,8 +52,6 @@ class AptGet:
         command += [*_o("DPkg::StopOnError", "false"), "--fix-missing"]
         for force in FORCE_OLD_CONFFILES:
             command += _o("Dpkg::Options::", force)
-        if offline:
-            command.append("--no-download")
         # The user asked for these very removals and versions, and may have had to insist.
         command.append("--allow-remove-essential" if may_remove else "--no-remove")
         command.append("--allow-downgrades")
@@ -68,6 +67,8 @@ class AptGet:
         words = ["-q"] if quiet else []
         for option in self.options:
             words += ["-o", option]
+        for name, value in self.sources.items():
+            words += _o(name, value)
         timeout = -1 if self.lock_timeout == float("inf") else round(self.lock_timeout)
         return [*words, *_o("DPkg::Lock::Timeout", str(timeout))]
 

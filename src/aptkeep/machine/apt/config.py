@@ -46,6 +46,8 @@ class Paths:
     credentials: str
     credentials_parts: str
     lists: str
+    archives: str
+    """apt's cache of .deb files, with a slash at its end."""
     pkgcache: str
     os_release: str
     lock_frontend: str
@@ -63,6 +65,10 @@ class Settings:
     """Seconds."""
     rewrite_sources: bool = False
     """`Aptkeep::Keys::Relocate "rewrite"`: sources name the copies of their keys in the home."""
+    pool_keep: str = "all"
+    """`all`, `local` or `none` of the .deb files that reach this machine."""
+    pool_limit: int = 4 << 30
+    """Bytes that the pool may take."""
     lock_timeout: float = 120.0
     """Seconds, from apt's own `DPkg::Lock::Timeout` where it is set."""
 
@@ -142,6 +148,7 @@ def _paths(configuration: apt_pkg.Configuration) -> Paths:
         credentials=configuration.find_file("Dir::Etc::netrc"),
         credentials_parts=configuration.find_dir("Dir::Etc::netrcparts").rstrip("/"),
         lists=configuration.find_dir("Dir::State::lists"),
+        archives=configuration.find_dir("Dir::Cache::archives"),
         pkgcache=os.path.join(configuration.find_dir("Dir::Cache"), "pkgcache.bin"),
         os_release=os.path.join(root, "etc/os-release"),
         lock_frontend=os.path.join(dpkg_directory, "lock-frontend"),
@@ -172,6 +179,12 @@ def _settings(configuration: apt_pkg.Configuration) -> Settings:
             f'Aptkeep::Keys::Relocate is "{relocate}"',
             resolution='set it to "copy" or "rewrite"',
         )
+    pool_keep = configuration.find("Aptkeep::Pool::Keep", "all")
+    if pool_keep not in ("all", "local", "none"):
+        raise UsageError(
+            f'Aptkeep::Pool::Keep is "{pool_keep}"',
+            resolution='set it to "all", "local" or "none"',
+        )
     # A list, or a single value: apt takes both for its own.
     single = configuration.find("Aptkeep::Exclude")
     exclude = (*([single] if single else []), *configuration.value_list("Aptkeep::Exclude"))
@@ -190,6 +203,8 @@ def _settings(configuration: apt_pkg.Configuration) -> Settings:
         latest=versions == "latest",
         exclude=exclude,
         rewrite_sources=relocate == "rewrite",
+        pool_keep=pool_keep,
+        pool_limit=_bytes(configuration, "Aptkeep::Pool::Max-Size", Settings.pool_limit),
         hook_timeout=min(hook_timeout, LONGEST_HOOK),
         lock_timeout=_seconds(configuration, "DPkg::Lock::Timeout", Settings.lock_timeout),
     )
@@ -204,6 +219,16 @@ def _store(configuration: apt_pkg.Configuration) -> str:
             resolution="give a path relative to the home, without '..'",
         )
     return "/".join(part for part in parts if part not in ("", "."))
+
+
+def _bytes(configuration: apt_pkg.Configuration, name: str, default: int) -> int:
+    text = configuration.find(name)
+    match = re.fullmatch(r"([0-9]+)([KMGT]?)", text.upper()) if text else None
+    if not text:
+        return default
+    if match is None:
+        raise UsageError(f"{name} is '{text}'", resolution="give a size, such as 512M or 4G")
+    return int(match[1]) << 10 * " KMGT".index(match[2] or " ")
 
 
 def _seconds(configuration: apt_pkg.Configuration, name: str, default: float) -> float:

@@ -6,10 +6,11 @@ import os
 import shutil
 from typing import TYPE_CHECKING
 
+from aptkeep.machine.apt.staging import ORIGIN
 from aptkeep.machine.dpkg import qualified
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from aptkeep.machine.apt.config import Paths
 
@@ -17,19 +18,31 @@ _PRIORITY = 1001
 """Above 1000 a pin holds even where it means to downgrade."""
 
 
-def write(directory: str, paths: Paths, versions: Mapping[str, str], native: str) -> None:
+def write(
+    directory: str,
+    paths: Paths,
+    versions: Mapping[str, str],
+    native: str,
+    *,
+    staged: Collection[str] = (),
+) -> None:
     """Fill the empty `directory` with a pin of each package to its version, and the user's pins.
+
+    A package of `staged` is pinned to what is staged of it, should another archive have the same
+    version with other content.
 
     Of several pins for one package, apt takes the first; it reads the files in order of their
     names.
     """
     with open(os.path.join(directory, "00aptkeep"), "w", encoding="ascii") as stream:
-        stream.writelines(
-            f"Package: {qualified(name, native)}\n"
-            f"Pin: version {version}\n"
-            f"Pin-Priority: {_PRIORITY}\n\n"
-            for name, version in sorted(versions.items())
-        )
+        for name, version in sorted(versions.items()):
+            pins = [(f"version {version}", _PRIORITY)]
+            if name in staged:
+                pins.insert(0, (f"release o={ORIGIN}", _PRIORITY + 1))
+            stream.writelines(
+                f"Package: {qualified(name, native)}\nPin: {pin}\nPin-Priority: {priority}\n\n"
+                for pin, priority in pins
+            )
     sources = [(paths.preferences, "10user")]
     if os.path.isdir(paths.preferences_parts):
         sources += [

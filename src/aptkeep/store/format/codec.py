@@ -19,6 +19,7 @@ from aptkeep.model import (
     KeptFile,
     Manifest,
     Occasion,
+    OwnDeb,
     PackageWish,
     Platform,
     PublicKey,
@@ -110,6 +111,7 @@ def to_document(generation: Generation) -> dict[str, Any]:
                 auto=wish.auto,
                 image_version=wish.image_version,
                 release=_unless(wish.release, release),
+                deb=wish.deb.value if wish.deb else None,
                 absent=wish.absent or None,
             )
             for name, wish in manifest.packages.items()
@@ -187,13 +189,14 @@ def _decode_occasion(recorded: dict[str, Any]) -> Occasion:
 
 
 def _decode_wish(wish: dict[str, Any], release: str) -> PackageWish:
-    _members(wish, "", "selection version auto image_version release absent")
+    _members(wish, "", "selection version auto image_version release deb absent")
     return PackageWish(
         selection=Selection(wish["selection"]) if "selection" in wish else None,
         version=_matching(wish["version"], _VERSION) if "version" in wish else None,
         auto=_typed(wish["auto"], bool) if "auto" in wish else None,
         image_version=_typed(wish["image_version"], str) if "image_version" in wish else None,
         release=_typed(wish.get("release", release), str),
+        deb=OwnDeb(wish["deb"]) if "deb" in wish else None,
         absent=_typed(wish.get("absent", False), bool),
     )
 

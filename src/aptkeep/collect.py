@@ -1,0 +1,175 @@
+"""What leaves the store: pooled files over the pool's bound, and what nothing names any more.
+
+Off the hook path.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from aptkeep.errors import AptkeepError
+from aptkeep.machine.apt import debfile
+from aptkeep.model import KeptFile
+from aptkeep.store import generations, kept, log
+from aptkeep.store.home import find as find_home
+from aptkeep.store.pool import SUBDIRECTORY, Origin, Pool, PooledDeb
+from aptkeep.store.tree import open_existing
+from aptkeep.words import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Iterator
+
+    from aptkeep.machine.apt.config import Configuration
+    from aptkeep.model import Manifest
+    from aptkeep.store.tree import Directory
+
+KEPT_GENERATIONS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """What was, or would be, deleted."""
+
+    generations: tuple[int, ...] = ()
+    files: tuple[str, ...] = ()
+    """Below the store: `files/…`, `keyrings/…`, `pool/…`."""
+    freed: int = 0
+    """Bytes."""
+
+
+def over_the_bound(
+    debs: Iterable[PooledDeb],
+    bound: int,
+    *,
+    wanted: Collection[tuple[str, str]],
+    offered: Callable[[PooledDeb], bool],
+) -> list[PooledDeb]:
+    """What of a pool, oldest first, goes so that it takes no more than `bound` bytes. Pure.
+
+    First what no generation wants, then what a repository still offers. A local file never goes,
+    nor does what can't be had again, even if the pool stays larger than it should be.
+
+    `wanted`: name and version of what some generation wants.
+    """
+    debs = list(debs)
+    excess = sum(deb.size for deb in debs) - bound
+    idle = [deb for deb in debs if not _is_wanted(deb, wanted)]
+    again = [deb for deb in debs if _is_wanted(deb, wanted) and offered(deb)]
+    going = []
+    for deb in (*idle, *again):
+        if excess > 0 and deb.origin is not Origin.LOCAL:
+            going.append(deb)
+            excess -= deb.size
+    return going
+
+
+def keep_within_bounds(configuration: Configuration, offered: Callable[[PooledDeb], bool]) -> None:
+    """Delete what is over `Aptkeep::Pool::Max-Size`."""
+    with open_pool(configuration) as (store, pool):
+        if store is None or pool is None:
+            return
+        bound = configuration.settings.pool_limit
+        debs = pool.debs()
+        if sum(deb.size for deb in debs) <= bound:
+            return
+        manifests = _manifests(store, generations.numbers(store))
+        wanted = _wanted(manifests)
+        going = over_the_bound(debs, bound, wanted=wanted, offered=offered)
+        if going:
+            pool.remove(going, [deb for deb in debs if deb not in going])
+            log.append(store, f"the pool was over its bound: {len(going)} files went")
+
+
+def collect(configuration: Configuration, *, dry_run: bool) -> Collected:
+    """Delete old generations, and what none of those that stay names.
+
+    A damaged generation among those that stay may name anything: then no file goes.
+    """
+    with open_pool(configuration) as (store, pool):
+        if store is None:
+            return Collected()
+        store.lock(configuration.settings.lock_timeout)
+        numbers = generations.numbers(store)
+        old, staying = numbers[:-KEPT_GENERATIONS], numbers[-KEPT_GENERATIONS:]
+        manifests = _manifests(store, staying)
+        unnamed: list[tuple[str, str, int]] = []
+        going: list[PooledDeb] = []
+        debs = pool.debs() if pool is not None else []
+        if len(manifests) == len(staying):
+            unnamed = _unnamed_files(store, manifests)
+            wanted = _wanted(manifests)
+            going = [deb for deb in debs if not _is_wanted(deb, wanted)]
+        freed = sum(generations.size(store, number) for number in old)
+        freed += sum(size for *_place, size in unnamed) + sum(deb.size for deb in going)
+        if not dry_run:
+            generations.remove(store, old)
+            for subdirectory, name, _size in unnamed:
+                with store.subdirectory(subdirectory) as directory:
+                    directory.remove(name)
+            if pool is not None and going:
+                pool.remove(going, [deb for deb in debs if deb not in going])
+            if old or unnamed or going:
+                log.append(store, f"gc: {counted(freed, 'byte')} freed")
+    names = [f"{subdirectory}/{name}" for subdirectory, name, _size in unnamed]
+    names += [f"{SUBDIRECTORY}/{deb.filename}" for deb in going]
+    return Collected(tuple(old), tuple(names), freed)
+
+
+@contextlib.contextmanager
+def open_pool(
+    configuration: Configuration,
+) -> Iterator[tuple[Directory | None, Pool | None]]:
+    """The store, and its pool, locked; None for what isn't there."""
+    home = find_home(configuration.settings.home)
+    with (
+        open_existing(home, configuration.settings.store) as store,
+        contextlib.ExitStack() as open_,
+    ):
+        pool = None
+        if store is not None and store.has(SUBDIRECTORY):
+            directory = open_.enter_context(store.subdirectory(SUBDIRECTORY))
+            directory.lock(configuration.settings.lock_timeout)
+            pool = Pool(directory, debfile.control)
+        yield store, pool
+
+
+def _manifests(store: Directory, numbers: Iterable[int]) -> list[Manifest]:
+    """The manifests of those generations that are whole."""
+    found = []
+    for number in numbers:
+        with contextlib.suppress(AptkeepError):
+            found.append(generations.load(store, number).manifest)
+    return found
+
+
+def _wanted(manifests: Iterable[Manifest]) -> frozenset[tuple[str, str]]:
+    return frozenset(
+        (name.partition(":")[0], wish.version)
+        for manifest in manifests
+        for name, wish in manifest.packages.items()
+        if wish.version is not None
+    )
+
+
+def _is_wanted(deb: PooledDeb, wanted: Collection[tuple[str, str]]) -> bool:
+    return (deb.name, deb.version) in wanted
+
+
+def _unnamed_files(store: Directory, manifests: Iterable[Manifest]) -> list[tuple[str, str, int]]:
+    """Subdirectory, name and bytes of the kept files that none of the manifests names."""
+    named = {
+        kept.location(path, wish)
+        for manifest in manifests
+        for path, wish in manifest.files.items()
+        if isinstance(wish, KeptFile)
+    }
+    found = []
+    for subdirectory in kept.SUBDIRECTORIES:
+        with contextlib.suppress(FileNotFoundError), store.subdirectory(subdirectory) as directory:
+            for name in directory.names():
+                status = directory.stat(name)
+                if (subdirectory, name) not in named and status is not None:
+                    found.append((subdirectory, name, status.st_size))
+    return found

@@ -1,0 +1,109 @@
+"""What a restore offers to apt beside, or instead of, the repositories: checked .deb files.
+
+They lie in a directory on the root that is a flat repository to apt: its index is put straight into
+a directory of package lists, so that nothing needs to be fetched for it, and apt's own lists,
+sources and caches stay as they are. Any apt since 1.1 reads it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from aptkeep.machine.apt.config import Paths
+
+ORIGIN = "aptkeep"
+"""The `Origin` of what is staged, for pins and to tell it from what repositories offer."""
+DIRECTORY = "staged"
+"""Below aptkeep's state directory."""
+
+
+class Staging:
+    """The staging area of one restore. Use it as a context manager: it's gone afterwards."""
+
+    def __init__(self, paths: Paths) -> None:
+        self._paths = paths
+        self._place = os.path.join(paths.state, DIRECTORY)
+        self.debs = os.path.join(self._place, "debs")
+        """Where checked .deb files are to be put."""
+        self.versions: dict[str, str] = {}
+        """What is staged: name to version."""
+        self._paragraphs: list[str] = []
+
+    def __enter__(self) -> Staging:
+        self._remove()
+        for name in (self.debs, *(os.path.join(self._place, d) for d in ("lists", "sources"))):
+            os.makedirs(os.path.join(name, "partial"), mode=0o755)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._remove()
+
+    def add(self, name: str, version: str, paragraph: str) -> None:
+        """Offer a file in `debs`, by its paragraph of a Packages index."""
+        self.versions[name] = version
+        self._paragraphs.append(paragraph.strip("\n"))
+
+    def alone(self) -> dict[str, str]:
+        """apt's options for which there's nothing but what is staged."""
+        self._lay_out(sources=[], lists=[])
+        return {**self._options(), "Dir::Etc::SourceList": os.devnull}
+
+    def with_repositories(self) -> dict[str, str]:
+        """apt's options for what is staged and all that its own sources and lists offer."""
+        paths = self._paths
+        self._lay_out(sources=_below(paths.sources_parts), lists=_below(paths.lists))
+        return {**self._options(), "Dir::Etc::SourceList": paths.sources_list}
+
+    def _options(self) -> dict[str, str]:
+        return {
+            "Dir::Etc::SourceParts": os.path.join(self._place, "sources"),
+            "Dir::State::lists": os.path.join(self._place, "lists", ""),
+            "Dir::Cache::pkgcache": os.path.join(self._place, "pkgcache.bin"),
+            "Dir::Cache::srcpkgcache": os.path.join(self._place, "srcpkgcache.bin"),
+        }
+
+    def _lay_out(self, sources: list[str], lists: list[str]) -> None:
+        """Links to apt's own files, so that their owners and modes go on counting, and ours."""
+        for directory, originals in (("sources", sources), ("lists", lists)):
+            for entry in os.scandir(os.path.join(self._place, directory)):
+                if not entry.is_dir(follow_symlinks=False):
+                    os.unlink(entry.path)
+            for original in originals:
+                link = os.path.join(self._place, directory, os.path.basename(original))
+                os.symlink(original, link)
+        source = f"deb [trusted=yes] file:{self.debs} ./\n"
+        self._write("sources", "00aptkeep.list", source)
+        # As apt itself names them (URItoFileName).
+        listed = f"{self.debs.replace('_', '%5f').replace('/', '_')}_._"
+        self._write("lists", f"{listed}Release", f"Origin: {ORIGIN}\nLabel: {ORIGIN}\n")
+        packages = "".join(f"{paragraph}\n\n" for paragraph in self._paragraphs)
+        self._write("lists", f"{listed}Packages", packages)
+        for cache in ("pkgcache.bin", "srcpkgcache.bin"):
+            if os.path.exists(os.path.join(self._place, cache)):
+                os.unlink(os.path.join(self._place, cache))
+
+    def _write(self, directory: str, name: str, content: str) -> None:
+        path = os.path.join(self._place, directory, name)
+        with open(path, "w", encoding="utf-8", errors="surrogateescape") as stream:
+            stream.write(content)
+
+    def _remove(self) -> None:
+        shutil.rmtree(self._place, ignore_errors=True)
+
+
+def _below(directory: str) -> list[str]:
+    """The files in a directory of apt's."""
+    try:
+        return [entry.path for entry in os.scandir(directory) if entry.is_file()]
+    except FileNotFoundError:
+        return []

@@ -1,0 +1,183 @@
+"""Bringing packages back: from the pool first, the rest from repositories. Off the hook path."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from aptkeep.explain import explained
+from aptkeep.machine.apt.archive import Archive, Solution, Wanted
+from aptkeep.machine.apt.staging import Staging
+from aptkeep.model import Touched
+from aptkeep.plan import NOT_OFFERED, Install, Remove
+from aptkeep.supply import stage_cached, stage_pooled
+
+if TYPE_CHECKING:
+    from aptkeep.machine.apt.config import Configuration
+    from aptkeep.machine.state import State
+    from aptkeep.machine.transaction import Transaction
+    from aptkeep.model import Manifest, Observation
+    from aptkeep.plan import Offered, Plan
+    from aptkeep.store.tree import Directory
+
+
+class Planner(Protocol):
+    """What a restore knows of where it's going."""
+
+    def observe(self) -> Observation:
+        """This root as it is now."""
+
+    def plan(
+        self, manifest: Manifest, observation: Observation, offered: Offered | None = None
+    ) -> Plan:
+        """The way from there to a manifest."""
+
+
+class PackagesBack:
+    """The packages of one restore."""
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        transaction: Transaction,
+        state: State,
+        store: Directory,
+        planner: Planner,
+        *,
+        offline: bool,
+        latest: bool,
+    ) -> None:
+        self._configuration = configuration
+        self._transaction = transaction
+        self._state = state
+        self._store = store
+        self._planner = planner
+        self._offline = offline
+        self._pool_first = offline or not latest
+        self._damaged: dict[str, str] = {}
+        self.notes: list[str] = []
+        """What went otherwise than recorded."""
+
+    def bring(self, manifest: Manifest) -> frozenset[str]:
+        """Install and remove what is to be; every package that was touched.
+
+        What the pool has comes without a look at any repository. For the rest, and unless the
+        network is forbidden, apt's lists are fetched.
+        """
+        with Staging(self._configuration.paths) as staging:
+            self._stage(manifest, staging)
+            came: frozenset[str] = frozenset()
+            if self._pool_first:
+                self._transaction.sources = staging.alone()
+                came = self._rounds(manifest)
+            failed = frozenset(self._transaction.failed)
+            left = self._plan(manifest)
+            missing = {step.name for step in left.of(Install)} - failed
+            if self._offline or not (missing or left.of(Remove)):
+                return came
+            # Nothing was asked yet but the pool: that it doesn't have something is no reason.
+            for name in missing:
+                self._transaction.reasons.pop(name, None)
+            self._transaction.sources = {}
+            if missing:
+                self._transaction.update_lists()
+                self._explain_repositories(manifest)
+            self._transaction.sources = staging.with_repositories()
+            return came | self._rounds(manifest, failed)
+
+    def why_missing(self, name: str) -> str | None:
+        """What is known of a package that could be had nowhere."""
+        damaged = self._damaged.get(name)
+        return f"{damaged}, and {NOT_OFFERED}" if damaged else None
+
+    def _plan(self, manifest: Manifest, offered: Offered | None = None) -> Plan:
+        return self._planner.plan(manifest, self._planner.observe(), offered)
+
+    def _stage(self, manifest: Manifest, staging: Staging) -> None:
+        steps = self._plan(manifest).of(Install)
+        wanted = {(step.name, step.version) for step in steps if step.version is not None}
+        native = self._configuration.architecture
+        if wanted:
+            self._transaction.reporter.step("Checking the packages in the pool")
+            supply = stage_pooled(self._store, staging, wanted, native)
+            self.notes += supply.notes
+            self._damaged = supply.damaged
+        self._transaction.staged = staging.versions
+        if self._offline and len(staging.versions) < len(wanted):
+            archives = self._configuration.paths.archives
+            stage_cached(self._archive(manifest), staging, wanted, archives)
+
+    def _explain_repositories(self, manifest: Manifest) -> None:
+        failures = self._transaction.failed_repositories
+        found = explained(self._configuration, self._store, manifest, failures)
+        self.notes += [f"the repository {failed}" for failed in found]
+        self._transaction.failed_repositories = tuple(found)
+
+    def _rounds(self, manifest: Manifest, lost: frozenset[str] = frozenset()) -> frozenset[str]:
+        """Install and remove in as many rounds as it takes; every package that was touched.
+
+        `lost` are packages that need not be tried.
+        """
+        came: frozenset[str] = frozenset()
+        while True:
+            solution = self._one_round(manifest, lost)
+            came |= solution.changes
+            if self._transaction.unfetched <= lost:
+                return came
+            lost |= self._transaction.unfetched  # apt stops at one; the others come without it
+
+    def _one_round(self, manifest: Manifest, lost: frozenset[str]) -> Solution:
+        """Bring what goes together, less the packages whose archives could not be fetched."""
+        archive = self._archive(manifest)
+        offered = archive.offered(manifest.packages)
+        offered = {name: () if name in lost else versions for name, versions in offered.items()}
+        todo = self._plan(manifest, offered)
+        for entry in todo.pending:
+            wanted = manifest.packages[entry.subject].version
+            if archive.forbidden(entry.subject):
+                reason = "the pins in apt's preferences forbid every version that is offered"
+                self._transaction.reasons.setdefault(entry.subject, reason)
+            elif archive.forbidden(entry.subject, wanted):
+                reason = f"the pins in apt's preferences forbid version {wanted}"
+                self._transaction.reasons.setdefault(entry.subject, reason)
+            self._transaction.reasons.setdefault(entry.subject, entry.reason)
+        solution = archive.solve(_wanted(todo, offered))
+        self._transaction.reasons.update(solution.rejected)
+        for name, why in _other_versions(todo, solution).items():
+            self._transaction.reasons.setdefault(name, why)
+            self.notes.append(f"{name}: {why}")
+        touched = self._state.restoring() or Touched()
+        self._state.begin_restore(touched.join(Touched(packages=solution.changes)))
+        if solution.changes:
+            self._transaction.carry_out(archive, solution)
+        return solution
+
+    def _archive(self, manifest: Manifest) -> Archive:
+        here = self._planner.observe().platform.release
+        foreign = any(wish.release != here for wish in manifest.packages.values())
+        self._transaction.recommends = foreign
+        native, sources = self._configuration.architecture, self._transaction.sources
+        return Archive(native, recommends=foreign, sources=sources)
+
+
+def _wanted(todo: Plan, offered: Offered) -> list[Wanted]:
+    wanted = [Wanted(step.name, None, step.purge) for step in todo.of(Remove)]
+    for step in todo.of(Install):
+        version = step.version or next(iter(offered.get(step.name, ())), None)
+        if version is not None:
+            wanted.append(Wanted(step.name, version))
+    return wanted
+
+
+def _other_versions(todo: Plan, solution: Solution) -> dict[str, str]:
+    """Why packages come in another version than the recorded one, by name."""
+    notes = {}
+    for step in todo.of(Install):
+        came = solution.installs.get(step.name)
+        if came is not None and step.recorded is not None:
+            why = f"{step.recorded}, which was recorded, is not offered any more"
+        elif came is not None and step.version not in (None, came):
+            why = f"{step.version} does not fit this image"
+        else:
+            continue
+        notes[step.name] = f"it comes in version {came}: {why}"
+    return notes

@@ -1,0 +1,290 @@
+"""Pooling: the .deb files that were handed to dpkg go into the store.
+
+A local file, which may exist nowhere else, goes in while dpkg's or apt's hook still waits; what apt
+fetched goes in when apt has returned.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from aptkeep.errors import AptkeepError, LockedError, StoreFullError
+from aptkeep.machine import incoming
+from aptkeep.machine.apt import debfile
+from aptkeep.machine.dpkg import package_name
+from aptkeep.machine.state import State, Troubles
+from aptkeep.model import OwnDeb
+from aptkeep.store import log, pool
+from aptkeep.store.home import find as find_home
+from aptkeep.store.pool import Origin, Pool, PooledDeb
+from aptkeep.store.tree import open_store
+from aptkeep.words import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from aptkeep.machine.apt.config import Configuration
+    from aptkeep.machine.incoming import Waiting
+
+    Listed = Callable[[PooledDeb], frozenset[str]]
+    """The SHA-256s that signed indexes give for a package, version and architecture."""
+
+_BATCH, _BATCH_FILES = 64 << 20, 200
+"""Bytes and files after which what was copied enters the index: who dies loses no more work."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenDeb:
+    """A .deb that waits to be pooled, open for reading."""
+
+    waiting: Waiting
+    descriptor: int
+    control: str
+    name: str
+    """The package, as apt prints its name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pooled:
+    """What came of pooling."""
+
+    added: tuple[PooledDeb, ...] = ()
+    troubles: tuple[str, ...] = ()
+    """What could not be pooled, and what that means."""
+
+
+@contextlib.contextmanager
+def local_debs(configuration: Configuration, *, settled: bool) -> Iterator[list[OpenDeb]]:
+    """The local files that dpkg unpacked, open: who deletes one now doesn't delete the last copy.
+
+    What is none of ours is dropped. So are files that dpkg didn't unpack, if no dpkg is at work
+    that might yet do so (`settled`): one whose installation failed must not replace a good one.
+    """
+    paths = configuration.paths
+    with contextlib.ExitStack() as stack:
+        found = []
+        for waiting in incoming.waiting(paths.state, paths.archives):
+            if waiting.fetched:
+                continue
+            deb = _opened(configuration, waiting, stack)
+            if deb is None:
+                incoming.done(waiting)
+            elif debfile.unpacked(
+                deb.descriptor, paths.dpkg_directory, *pool.identity(deb.control)
+            ):
+                found.append(deb)
+            elif settled:
+                incoming.done(waiting)
+        yield found
+
+
+def own_debs(debs: Iterable[OpenDeb]) -> dict[str, OwnDeb]:
+    """For the manifest: these packages came from no repository."""
+    return {deb.name: OwnDeb.LOCAL for deb in debs}
+
+
+def pool_local(configuration: Configuration, debs: Iterable[OpenDeb]) -> Pooled:
+    """Pool local files. Where others are at work on the pool, they wait on the root."""
+    try:
+        return _pool(configuration, debs, lambda _deb: Origin.LOCAL)
+    except LockedError:
+        return Pooled()
+
+
+def pool_fetched(configuration: Configuration, listed: Listed) -> Pooled:
+    """Pool what apt fetched, if it's what a signed index lists, where one lists it at all."""
+    paths = configuration.paths
+    waiting = [file for file in incoming.waiting(paths.state, paths.archives) if file.fetched]
+    if configuration.settings.pool_keep != "all":
+        for file in waiting:
+            incoming.done(file)
+        return Pooled()
+
+    def origin(deb: PooledDeb) -> Origin | None:
+        hashes = listed(deb)
+        return Origin.ARCHIVE if not hashes or deb.sha256 in hashes else None
+
+    added: list[PooledDeb] = []
+    troubles: dict[str, None] = {}
+    for batch in _batches(waiting):
+        with contextlib.ExitStack() as stack:
+            debs = []
+            for file in batch:
+                deb = _opened(configuration, file, stack)
+                if deb is None:
+                    incoming.done(file)
+                else:
+                    debs.append(deb)
+            pooled = _pool(configuration, debs, origin)
+        added += pooled.added
+        troubles.update(dict.fromkeys(pooled.troubles))
+        if len(pooled.added) < len(debs) and pooled.troubles:
+            break
+    return Pooled(tuple(added), tuple(troubles))
+
+
+def pool_rebuilt(configuration: Configuration, paths: Iterable[str]) -> Pooled:
+    """Pool what dpkg-repack(1) made."""
+    with contextlib.ExitStack() as stack:
+        made = (incoming.Waiting(path, path, fetched=False) for path in paths)
+        debs = [deb for deb in (_opened(configuration, file, stack) for file in made) if deb]
+        return _pool(configuration, debs, lambda _deb: Origin.REBUILT)
+
+
+def news(state: State, troubles: Iterable[str], *, aloud: bool, waiting: bool) -> list[str]:
+    """What is new of these troubles and of what nobody was told yet: each is said once.
+
+    `aloud`: somebody is there to be told. Once nothing is `waiting` any more, all is forgotten.
+    """
+    known = state.troubles()
+    fresh = [text for text in dict.fromkeys((*known.unsaid, *troubles)) if text not in known.said]
+    said = known.said if waiting else ()
+    state.save_troubles(Troubles((*said, *fresh), ()) if aloud else Troubles(said, tuple(fresh)))
+    return fresh if aloud else []
+
+
+def _opened(
+    configuration: Configuration, file: Waiting, stack: contextlib.ExitStack
+) -> OpenDeb | None:
+    descriptor = incoming.open_deb(file)
+    if descriptor is None:
+        return None
+    stack.callback(os.close, descriptor)
+    try:
+        control = debfile.control(descriptor)
+        name, architecture = pool.identity(control)
+    except ValueError:
+        return None  # dpkg didn't take it either
+    return OpenDeb(
+        file, descriptor, control, package_name(name, architecture, configuration.architecture)
+    )
+
+
+def _batches(waiting: Iterable[Waiting]) -> Iterator[list[Waiting]]:
+    batch: list[Waiting] = []
+    size = 0
+    for file in waiting:
+        with contextlib.suppress(OSError):
+            size += os.stat(file.path).st_size
+        batch.append(file)
+        if size > _BATCH or len(batch) == _BATCH_FILES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def _pool(
+    configuration: Configuration,
+    debs: Iterable[OpenDeb],
+    origin: Callable[[PooledDeb], Origin | None],
+) -> Pooled:
+    """Copy or link files into the pool, and then write its index once.
+
+    `origin` None: it isn't what it should be, and is dropped.
+    """
+    debs = list(debs)
+    if not debs:
+        return Pooled()
+    home = find_home(configuration.settings.home)
+    work = _Work()
+    with (
+        open_store(home, configuration.settings.store, create=True) as store,
+        store.subdirectory(pool.SUBDIRECTORY, create=True) as directory,
+        contextlib.ExitStack() as received,
+    ):
+        try:
+            for deb in debs:
+                with work.trying(deb):
+                    taken = directory.received(deb.descriptor, linked=_is_apts_own(deb))
+                    work.receive(deb, received.enter_context(taken), origin)
+        except StoreFullError:
+            work.troubles[_full(home)] = None
+        if work.received:
+            # From here on nobody else changes the pool; the copying needed no such thing.
+            directory.lock(configuration.settings.lock_timeout)
+            try:
+                work.enter(Pool(directory, debfile.control))
+            except StoreFullError:
+                work.troubles[_full(home)] = None
+            else:
+                log.append(store, f"pooled {counted(len(work.added), 'package')}")
+    for waiting in work.finished:
+        incoming.done(waiting)
+    return Pooled(tuple(work.added), tuple(work.troubles))
+
+
+@dataclass
+class _Work:
+    """One batch on its way into the pool."""
+
+    received: list[tuple[OpenDeb, str, PooledDeb]] = field(default_factory=list)
+    """With the temporary name of each."""
+    added: list[PooledDeb] = field(default_factory=list)
+    finished: list[Waiting] = field(default_factory=list)
+    """What waits no longer, for better or worse."""
+    troubles: dict[str, None] = field(default_factory=dict)
+
+    @contextlib.contextmanager
+    def trying(self, deb: OpenDeb) -> Iterator[None]:
+        """One bad file costs no other; a full disk ends it all."""
+        try:
+            yield
+        except StoreFullError:
+            raise
+        except (AptkeepError, OSError, ValueError) as error:
+            self.troubles[f"{deb.waiting.path} is not kept: {error}"] = None
+            self.finished.append(deb.waiting)
+
+    def receive(
+        self,
+        deb: OpenDeb,
+        taken: tuple[str, str, int],
+        origin: Callable[[PooledDeb], Origin | None],
+    ) -> None:
+        temporary, sha256, size = taken
+        came_from = "" if deb.waiting.fetched else deb.waiting.path
+        unplaced = pool.describe(deb.control, sha256, size, Origin.LOCAL, came_from)
+        where = origin(unplaced)
+        if where is None:
+            self.troubles[_altered(unplaced)] = None
+            self.finished.append(deb.waiting)
+        else:
+            described = pool.describe(deb.control, sha256, size, where, came_from)
+            self.received.append((deb, temporary, described))
+
+    def enter(self, into: Pool) -> None:
+        """Give what was received its names in the pool, and write the index."""
+        debs = into.debs(indexed_only=True)
+        entered = []
+        for deb, temporary, described in self.received:
+            with self.trying(deb):
+                debs = into.add(described, temporary, debs)
+                entered.append((deb, described))
+        into.write_index(debs)
+        self.added += [described for _deb, described in entered]
+        self.finished += [deb.waiting for deb, _described in entered]
+
+
+def _is_apts_own(deb: OpenDeb) -> bool:
+    """Whether a link will do: apt never writes into an archive that it has fetched."""
+    found = os.fstat(deb.descriptor)
+    return deb.waiting.fetched and found.st_uid == 0 and not found.st_mode & 0o022
+
+
+def _altered(deb: PooledDeb) -> str:
+    return (
+        f"the archive of {deb.name} {deb.version} that was installed is not the one that its "
+        "repository lists, and is not kept"
+    )
+
+
+def _full(home: str) -> str:
+    return (
+        f"there is no room left in {home}: .deb files are not kept until there is. What was "
+        "installed from local files will be missing at the next start; make room, and run "
+        "'aptkeep record' while the files are still there"
+    )

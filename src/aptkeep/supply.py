@@ -1,0 +1,105 @@
+"""What a restore has at hand of what is wanted, before it asks any repository.
+
+Every file is copied out of the home, and checked while it's copied: only the copy is used.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from aptkeep.errors import AptkeepError, CorruptError
+from aptkeep.machine.apt import debfile
+from aptkeep.machine.dpkg import package_name
+from aptkeep.store.pool import SUBDIRECTORY, Pool, PooledDeb
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+    from aptkeep.machine.apt.archive import Archive
+    from aptkeep.machine.apt.staging import Staging
+    from aptkeep.store.tree import Directory
+
+
+@dataclass
+class Supply:
+    """What was staged, and what could not be."""
+
+    damaged: dict[str, str] = field(default_factory=dict)
+    """What is wrong with the pooled file of a package, by name."""
+    notes: list[str] = field(default_factory=list)
+
+
+def pooled_versions(store: Directory, native: str) -> dict[str, tuple[str, ...]]:
+    """The versions in the pool of each package, by name, as far as its index tells."""
+    found: dict[str, tuple[str, ...]] = {}
+    for deb in _debs(store):
+        name = package_name(deb.name, deb.architecture, native)
+        found[name] = (*found.get(name, ()), deb.version)
+    return found
+
+
+def stage_pooled(
+    store: Directory, staging: Staging, wanted: Collection[tuple[str, str]], native: str
+) -> Supply:
+    """Stage what the pool has of `wanted` (name and version)."""
+    supply = Supply()
+    try:
+        for deb in _debs(store):
+            name = package_name(deb.name, deb.architecture, native)
+            if (name, deb.version) in wanted:
+                try:
+                    with store.subdirectory(SUBDIRECTORY) as directory:
+                        _copy(Pool(directory, debfile.control), deb, staging)
+                except CorruptError as error:
+                    supply.notes.append(error.one_line())
+                    supply.damaged[name] = error.brief
+                else:
+                    staging.add(name, deb.version, deb.paragraph)
+    except AptkeepError as error:
+        supply.notes.append(error.one_line())
+    except OSError as error:
+        supply.notes.append(f"not all of the pool could be used: {error}")
+    return supply
+
+
+def stage_cached(
+    archive: Archive, staging: Staging, wanted: Iterable[tuple[str, str]], archives: str
+) -> None:
+    """Stage what apt's own cache of archives has, where it's what apt's lists say."""
+    for name, version in wanted:
+        listed = archive.listing(name, version)
+        if listed is None or name in staging.versions:
+            continue
+        try:
+            with open(os.path.join(archives, listed.filename), "rb") as stream:
+                content = stream.read()
+        except OSError:
+            continue
+        if hashlib.sha256(content).hexdigest() == listed.sha256:
+            with open(os.path.join(staging.debs, listed.filename), "wb") as copy:
+                copy.write(content)
+            here = f"Filename: ./{listed.filename}"
+            paragraph = re.sub(r"(?m)^Filename:.*$", here, listed.paragraph, count=1)
+            staging.add(name, version, paragraph)
+
+
+def _debs(store: Directory) -> list[PooledDeb]:
+    try:
+        with store.subdirectory(SUBDIRECTORY) as directory:
+            return Pool(directory, debfile.control).debs()
+    except FileNotFoundError:
+        return []  # nothing was ever pooled
+
+
+def _copy(pool: Pool, deb: PooledDeb, staging: Staging) -> None:
+    path = os.path.join(staging.debs, deb.filename)
+    try:
+        with open(path, "xb") as copy:
+            copy.writelines(pool.verified(deb))
+    except BaseException:
+        os.unlink(path)
+        raise

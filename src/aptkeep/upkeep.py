@@ -1,0 +1,143 @@
+"""What is done for the pool when nobody waits for it: after apt has returned, and at stop.
+
+Off the hook path, though a hook's child goes on with it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import resource
+import shutil
+import tempfile
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from aptkeep import files
+from aptkeep.collect import keep_within_bounds, open_pool
+from aptkeep.errors import AptkeepError
+from aptkeep.machine import incoming
+from aptkeep.machine.apt.archive import Archive
+from aptkeep.machine.dpkg import read_packages
+from aptkeep.machine.run import run
+from aptkeep.machine.state import State
+from aptkeep.model import OwnDeb
+from aptkeep.pooling import local_debs, news, pool_fetched, pool_local, pool_rebuilt
+from aptkeep.record import record
+from aptkeep.store import generations
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from aptkeep.machine.apt.config import Configuration
+
+_PATIENCE = 600.0
+"""Seconds to wait for another aptkeep, where nobody waits for this one."""
+
+
+def keep_pool(configuration: Configuration) -> list[str]:
+    """Pool all that waits, rebuild what nobody has, stay within bounds. What there is to say.
+
+    The caller holds no lock. Raises AptkeepError where the store can't be used.
+    """
+    if configuration.settings.pool_keep == "none":
+        return []
+    archive = functools.cache(lambda: Archive(configuration.architecture, write_caches=False))
+    with _alone(configuration):
+        with local_debs(configuration, settled=False) as debs:
+            troubles = list(pool_local(configuration, debs).troubles)
+        troubles += pool_fetched(configuration, lambda deb: archive().listed(deb.key)).troubles
+        keep_within_bounds(configuration, lambda deb: deb.sha256 in archive().listed(deb.key))
+        if not incoming.any_waiting(configuration.paths.state):
+            troubles += _rebuild(configuration, archive)
+    return troubles
+
+
+def go_on(configuration: Configuration) -> None:
+    """Keep the pool in this process, which nobody waits for, and leave what to say for later."""
+    state = State(configuration.paths.state)
+    settings = replace(configuration.settings, lock_timeout=_PATIENCE)
+    configuration = replace(configuration, settings=settings)
+    with contextlib.suppress(AptkeepError, OSError):
+        os.setsid()
+        os.nice(10)
+        _soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+        resource.setrlimit(resource.RLIMIT_AS, (hard, hard))  # a hook's child has less
+        troubles = keep_pool(configuration)
+        waiting = incoming.any_waiting(state.path)
+        news(state, troubles, aloud=False, waiting=waiting)
+
+
+def in_background(configuration: Configuration) -> None:
+    """Keep the pool in a process of its own."""
+    if os.fork():
+        return
+    try:
+        nothing = os.open(os.devnull, os.O_RDWR)
+        for descriptor in (0, 1, 2):
+            os.dup2(nothing, descriptor)
+        os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+        go_on(configuration)
+    finally:
+        os._exit(0)
+
+
+@contextlib.contextmanager
+def _alone(configuration: Configuration) -> Iterator[None]:
+    """One process at a time does this on a root."""
+    place = os.path.join(configuration.paths.state, incoming.DIRECTORY)
+    os.makedirs(place, mode=0o700, exist_ok=True)
+    with files.directory(place) as directory:
+        files.lock(directory, configuration.settings.lock_timeout, "the pool")
+        yield
+
+
+def _rebuild(configuration: Configuration, archive: Callable[[], Archive]) -> list[str]:
+    """Rebuild, with dpkg-repack(1), the wanted packages that nobody has a .deb of."""
+    lost = _without_deb(configuration)
+    listed = os.listdir(configuration.paths.lists) if lost else []
+    if not any("_Packages" in name for name in listed):
+        return []  # without lists nobody knows what repositories offer
+    offered = archive().offered(lost)
+    lost = [name for name in lost if not offered.get(name)]
+    if not lost:
+        return []
+    if shutil.which("dpkg-repack") is None:
+        without = "no repository offers it, and its .deb was not seen"
+        remedy = "install dpkg-repack and run 'aptkeep record'"
+        return [f"{name} will be missing at the next start: {without}; {remedy}" for name in lost]
+    troubles = []
+    with tempfile.TemporaryDirectory(prefix="aptkeep-") as place:
+        for name in lost:
+            completed = run(["dpkg-repack", name], directory=place)
+            if not completed.ok:
+                troubles.append(f"{name} can't be rebuilt: {completed.last_words()}")
+        paths = [os.path.join(place, name) for name in sorted(os.listdir(place))]
+        pooled = pool_rebuilt(configuration, paths)
+    rebuilt = {deb.name for deb in pooled.added}
+    own = {name: OwnDeb.REBUILT for name in lost if name.partition(":")[0] in rebuilt}
+    if own:
+        with State(configuration.paths.state).locked(configuration.settings.lock_timeout):
+            record(configuration, "dpkg-repack", own=own)
+    return [*troubles, *pooled.troubles]
+
+
+def _without_deb(configuration: Configuration) -> list[str]:
+    """What is wanted, here as it's wanted, and not in the pool."""
+    paths = configuration.paths
+    with open_pool(configuration) as (store, pool):
+        if store is None:
+            return []
+        pooled = {(deb.name, deb.version) for deb in pool.debs()} if pool is not None else set()
+        wanted = generations.newest(store).manifest.packages
+    here = read_packages(paths.dpkg_status, paths.extended_states, configuration.architecture)
+    return [
+        name
+        for name, wish in wanted.items()
+        if wish.version is not None
+        and (name.partition(":")[0], wish.version) not in pooled
+        and name in here
+        and here[name].whole
+        and here[name].version == wish.version
+    ]
