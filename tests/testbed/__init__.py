@@ -8,7 +8,9 @@ package, and every import would be paid for at each boot.
 | `images` | roots made by mmdebstrap and the layers on top of them, cached |
 | `workstation` | a root that is thrown away at stop, and the home that stays |
 | `packages` | tiny `.deb` files built on the spot |
-| `signing`, `repository` | signed local repositories over http that go down and come up again |
+| `signing`, `repository` | signed local repositories |
+| `snapshots` | a service that still has what a repository had before |
+| `place` | where both of them are: served over http, going down and coming up again |
 | `source` | aptkeep's own `.deb`, built from this work tree |
 | `scratch` | directories for one run |
 | `fixtures` | the same things as pytest fixtures |

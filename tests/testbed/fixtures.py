@@ -24,6 +24,7 @@ from testbed.files import remove_tree
 from testbed.images import Image
 from testbed.repository import Repository, SigningKey
 from testbed.scratch import session_directory
+from testbed.snapshots import Snapshots
 from testbed.workstation import Workstation
 
 DEFAULT_SUITES = ("bookworm", "trixie")
@@ -113,6 +114,13 @@ def repository(make_repository: MakeRepository) -> Repository:
     made = make_repository()
     made.publish()
     return made
+
+
+@pytest.fixture
+def snapshots(tmp_path: Path) -> Iterator[Snapshots]:
+    """A snapshot service that is up and has kept nothing."""
+    with Snapshots(tmp_path / "snapshots") as made:
+        yield made
 
 
 @pytest.fixture(scope="session")

@@ -4,30 +4,18 @@ from __future__ import annotations
 
 import functools
 import gzip
-import itertools
-import os
 import re
 import shutil
-import socket
-import sys
-import threading
-import time
 from collections.abc import Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from types import TracebackType
 from typing import Literal, Protocol
-from urllib.parse import unquote, urlsplit
 
-from testbed import commands, mirror, packages
+from testbed import commands, packages
 from testbed.packages import TinyPackage
+from testbed.place import Place, inside
 from testbed.signing import SigningKey
 
 __all__ = ["Repository", "SigningKey", "Writable"]
-
-# Each repository has a loopback address of its own: apt remembers by address which hosts refuse
-# connections, and would set them all aside with one that is down (connect.cc, bad_addr).
-_next_address = itertools.cycle(mirror.REPOSITORY_ADDRESSES)
 
 
 class Writable(Protocol):
@@ -37,13 +25,10 @@ class Writable(Protocol):
         """Write a file."""
 
 
-class Repository:
-    """A repository that a thread of this process serves on a loopback address of its own.
+class Repository(Place):
+    """A repository that serves what was published last, up once it has been made.
 
-    It is up once it has been made. The port is kept while it is down, so that nobody else answers
-    there. `delay` is the time in seconds that each answer takes longer; `failures` maps the end of
-    a path, such as `/InRelease` or `.deb`, to the status that is answered instead. `key` may be
-    changed before the next `publish`; None publishes unsigned.
+    `key` may be changed before the next `publish`; None publishes unsigned.
     """
 
     def __init__(
@@ -59,39 +44,11 @@ class Repository:
         self.suite = name
         self.component = component
         self.release = {"Origin": "testbed", "Label": "testbed", **(release or {})}
-        self.delay = 0.0
-        self.failures: dict[str, int] = {}
-        self.requests: list[str] = []
-        self.bytes_served = 0
-        self._counting = threading.Lock()
         self._directory = directory
         self._built = directory / "built"
         self._number = 0
         self._served: Path | None = None
-        self._server: _Server | None = None
-        self._place = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        # Bound, but never listening: the port stays ours, and connections are refused.
-        self._place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.address = next(_next_address)
-        self._place.bind((self.address, 0))
-        self.port: int = self._place.getsockname()[1]
-        self.up()
-
-    def __enter__(self) -> Repository:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    @property
-    def uri(self) -> str:
-        """Where the repository is, without a slash at the end."""
-        return f"http://{self.address}:{self.port}"
+        super().__init__()
 
     @property
     def served(self) -> Path:
@@ -114,30 +71,9 @@ class Repository:
         if old is not None:
             shutil.rmtree(old)
 
-    def count_served(self, count: int) -> None:
-        """Add to `bytes_served`; answers come from several threads."""
-        with self._counting:
-            self.bytes_served += count
-
-    def down(self) -> None:
-        """Stop listening: connections are refused."""
-        if self._server is not None:
-            self._server.shutdown()
-            self._server.server_close()
-            self._server = None
-
-    def up(self) -> None:
-        """Listen again on the same port."""
-        if self._server is None:
-            self._server = _Server(self, self.port)
-            threading.Thread(
-                target=self._server.serve_forever, args=(0.01,), name=self.uri, daemon=True
-            ).start()
-
-    def close(self) -> None:
-        """Go down for good and give the port back. The directory stays."""
-        self.down()
-        self._place.close()
+    def file(self, path: str) -> Path:
+        """As the base says."""
+        return inside(self.served, path)
 
     def source_line(self, signed_by: str | None = None, *, options: str = "") -> str:
         """The source in one-line style, with a newline. `options` such as `arch=amd64`."""
@@ -226,79 +162,6 @@ class Repository:
         (dist / "Release").write_text(made, encoding="utf-8")
         if self.key is not None:
             self.key.sign(dist / "Release")
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    allow_reuse_address = True
-    request_queue_size = 64
-
-    def __init__(self, repository: Repository, port: int) -> None:
-        self.repository = repository
-        super().__init__((repository.address, port), _Handler)
-
-    def server_bind(self) -> None:
-        """Bind without the name lookup of HTTPServer, which may wait for a resolver."""
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.socket.bind(self.server_address)
-        self.server_name, self.server_port = self.socket.getsockname()
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """Say nothing about a client that was killed; everything else is a fault of ours."""
-        if not isinstance(sys.exc_info()[1], ConnectionError):
-            super().handle_error(request, client_address)  # type: ignore[arg-type]
-
-
-class _Handler(BaseHTTPRequestHandler):
-    """Answers GET and HEAD, one request for each connection.
-
-    A kept connection would go on being served after `down`. There is no Last-Modified: it counts
-    in seconds, and what is published twice within one would look unchanged.
-    """
-
-    server: _Server
-    protocol_version = "HTTP/1.0"
-
-    def do_GET(self) -> None:
-        """Serve a file."""
-        self._answer(with_body=True)
-
-    def do_HEAD(self) -> None:
-        """Say how long a file is."""
-        self._answer(with_body=False)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Say nothing: `Repository.requests` is the log."""
-
-    def _answer(self, *, with_body: bool) -> None:
-        repository = self.server.repository
-        path = unquote(urlsplit(self.path).path)
-        repository.requests.append(path)
-        if repository.delay:
-            time.sleep(repository.delay)
-        status = next((n for end, n in repository.failures.items() if path.endswith(end)), None)
-        if status is not None:
-            self.send_error(status)
-            return
-        try:
-            content = self._read(repository.served, path)
-        except (OSError, RuntimeError):
-            self.send_error(404)
-            return
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(content)))
-        self.send_header("Content-Type", "application/octet-stream")
-        self.end_headers()
-        if with_body:
-            repository.count_served(len(content))
-            self.wfile.write(content)
-
-    @staticmethod
-    def _read(tree: Path, path: str) -> bytes:
-        wanted = Path(os.path.normpath(f"{tree}/{path}"))
-        if tree not in wanted.parents:
-            raise FileNotFoundError(path)
-        return wanted.read_bytes()
 
 
 @functools.lru_cache(maxsize=1)

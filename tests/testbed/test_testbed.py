@@ -17,6 +17,7 @@ from testbed.images import Image
 from testbed.packages import TinyPackage
 from testbed.repository import Repository, SigningKey
 from testbed.root import BootFailed, NotBooted
+from testbed.snapshots import Snapshots
 from testbed.workstation import Workstation
 
 pytestmark = pytest.mark.machine
@@ -446,6 +447,49 @@ class TestRepository:
             check=False,
         )
         assert helper.returncode != 0
+
+
+class TestSnapshots:
+    OLD, NEW = "20261101T000000Z", "20261102T000000Z"
+
+    @pytest.fixture
+    def moved_on(
+        self, machine: Workstation, repository: Repository, snapshots: Snapshots
+    ) -> Snapshots:
+        repository.publish(BAR)
+        snapshots.keep(repository, self.OLD)
+        repository.publish(BAR.at("2.0"))
+        snapshots.keep(repository, self.NEW)
+        named = f'Acquire::Snapshots::URI::Host::{repository.address} "{snapshots.template}";\n'
+        machine.write("/etc/apt/apt.conf.d/50snapshots", named)
+        repository.install_source(machine, "local")
+        return snapshots
+
+    @pytest.mark.parametrize(
+        ("identifier", "version"),
+        [(OLD, "1.0"), ("20261101T120000Z", "1.0"), (NEW, "2.0"), ("20270101T000000Z", "2.0")],
+    )
+    def test_state_of_that_time(
+        self,
+        machine: Workstation,
+        moved_on: Snapshots,
+        suite: str,
+        identifier: str,
+        version: str,
+    ) -> None:
+        option = f"-oAPT::Snapshot={identifier}"
+        machine.run("apt-get", "update", "-q", "--error-on=any", option)
+        machine.run("apt-get", "install", "-qy", option, "bar")
+        installed = machine.run("dpkg-query", "-W", "-f", "${Version}", "bar").stdout
+        knows = suite != "bookworm"
+        assert moved_on.asked == ({identifier} if knows else set())
+        assert installed == (version if knows else "2.0")
+
+    def test_nothing_before_the_first(
+        self, machine: Workstation, moved_on: Snapshots, suite: str
+    ) -> None:
+        update = machine.run("apt-get", "update", "-oAPT::Snapshot=2025", check=False)
+        assert ("404" in update.output) is (suite != "bookworm")
 
 
 class TestSource:
