@@ -9,7 +9,8 @@ from aptkeep.machine.apt.archive import Archive, Solution, Wanted
 from aptkeep.machine.apt.staging import Staging
 from aptkeep.model import Touched
 from aptkeep.plan import NOT_OFFERED, Install, Remove
-from aptkeep.supply import stage_cached, stage_pooled
+from aptkeep.snapshots import stage_from_snapshots
+from aptkeep.supply import stage_listed, stage_pooled
 
 if TYPE_CHECKING:
     from aptkeep.machine.apt.config import Configuration
@@ -52,7 +53,7 @@ class PackagesBack:
         self._store = store
         self._planner = planner
         self._offline = offline
-        self._pool_first = offline or not latest
+        self._latest = latest
         self._damaged: dict[str, str] = {}
         self.notes: list[str] = []
         """What went otherwise than recorded."""
@@ -66,7 +67,7 @@ class PackagesBack:
         with Staging(self._configuration.paths) as staging:
             self._stage(manifest, staging)
             came: frozenset[str] = frozenset()
-            if self._pool_first:
+            if self._offline or not self._latest:
                 self._transaction.sources = staging.alone()
                 came = self._rounds(manifest)
             failed = frozenset(self._transaction.failed)
@@ -82,6 +83,8 @@ class PackagesBack:
                 self._transaction.update_lists()
                 self._explain_repositories(manifest)
             self._transaction.sources = staging.with_repositories()
+            if not self._latest:
+                self._stage_from_snapshots(manifest, staging)
             return came | self._rounds(manifest, failed)
 
     def why_missing(self, name: str) -> str | None:
@@ -104,7 +107,20 @@ class PackagesBack:
         self._transaction.staged = staging.versions
         if self._offline and len(staging.versions) < len(wanted):
             archives = self._configuration.paths.archives
-            stage_cached(self._archive(manifest), staging, wanted, archives)
+            stage_listed(self._archive(manifest), staging, wanted, archives)
+
+    def _stage_from_snapshots(self, manifest: Manifest, staging: Staging) -> None:
+        wanted = {step.name: step.version for step in self._plan(manifest).of(Install)}
+        offered = self._archive(manifest).offered(wanted)
+        gone = {
+            name: version
+            for name, version in wanted.items()
+            if version is not None and version not in offered.get(name, ())
+        }
+        if gone:
+            self._transaction.reporter.step("Looking for recorded versions in snapshots")
+            stage_from_snapshots(self._configuration, self._store, staging, gone)
+            self._transaction.sources = staging.with_repositories()
 
     def _explain_repositories(self, manifest: Manifest) -> None:
         failures = self._transaction.failed_repositories

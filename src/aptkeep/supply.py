@@ -66,25 +66,33 @@ def stage_pooled(
     return supply
 
 
-def stage_cached(
-    archive: Archive, staging: Staging, wanted: Iterable[tuple[str, str]], archives: str
-) -> None:
-    """Stage what apt's own cache of archives has, where it's what apt's lists say."""
+def stage_listed(
+    archive: Archive, staging: Staging, wanted: Iterable[tuple[str, str]], directory: str
+) -> list[str]:
+    """Stage what a directory of apt's archives has of `wanted` (name and version); their paths.
+
+    Only what is just what apt's lists say: apt itself would look at its size.
+    """
+    staged = []
     for name, version in wanted:
         listed = archive.listing(name, version)
         if listed is None or name in staging.versions:
             continue
+        path = os.path.join(staging.debs, listed.filename)
         try:
-            with open(os.path.join(archives, listed.filename), "rb") as stream:
+            with open(os.path.join(directory, listed.filename), "rb") as stream:
                 content = stream.read()
         except OSError:
             continue
         if hashlib.sha256(content).hexdigest() == listed.sha256:
-            with open(os.path.join(staging.debs, listed.filename), "wb") as copy:
-                copy.write(content)
+            if directory != staging.debs:
+                with open(path, "wb") as copy:
+                    copy.write(content)
             here = f"Filename: ./{listed.filename}"
             paragraph = re.sub(r"(?m)^Filename:.*$", here, listed.paragraph, count=1)
             staging.add(name, version, paragraph)
+            staged.append(path)
+    return staged
 
 
 def _debs(store: Directory) -> list[PooledDeb]:

@@ -95,7 +95,7 @@ LAYERS = (
     {"relocate", "repositories", "supply", "catch"},
     {"record"},
     {"review", "collect", "pooling"},
-    {"put_back", "explain", "upkeep"},
+    {"put_back", "explain", "upkeep", "snapshots"},
     {"packages_back"},
     {"restore", "revise"},
     {"cli", "hook"},

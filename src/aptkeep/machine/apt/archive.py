@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import apt_pkg
 
 from aptkeep.errors import CommandError
+from aptkeep.machine.apt.overrides import override
 from aptkeep.machine.apt.staging import ORIGIN
 from aptkeep.machine.dpkg import package_name
 
@@ -67,18 +68,6 @@ class Listing:
     paragraph: str
 
 
-_configured: dict[str, str] = {}
-"""What the configuration said before an archive said otherwise, by option."""
-
-
-def _configure(options: Mapping[str, str]) -> None:
-    """Set these options for this process; what was set before for another archive is undone."""
-    for name in options:
-        _configured.setdefault(name, apt_pkg.config.find(name))
-    for name, value in {**_configured, **options}.items():
-        apt_pkg.config.set(name, value)
-
-
 def unreadable_sources() -> str | None:
     """Why apt can't read its sources, or None if it can: one malformed entry spoils them all."""
     try:
@@ -88,6 +77,19 @@ def unreadable_sources() -> str | None:
     except apt_pkg.Error as error:
         return str(error)
     return None
+
+
+def sources_in_use(options: Mapping[str, str]) -> frozenset[tuple[str, str]]:
+    """URI and suite of every archive that apt would ask, with these options set."""
+    override(options)
+    sources = apt_pkg.SourceList()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            sources.read_main_list()
+    except apt_pkg.Error:
+        return frozenset()
+    return frozenset((index.uri, index.dist) for index in sources.list)
 
 
 class Archive:
@@ -107,7 +109,7 @@ class Archive:
             options |= {"Dir::Cache::pkgcache": "", "Dir::Cache::srcpkgcache": ""}
         if not recommends:
             options["APT::Install-Recommends"] = "false"
-        _configure(options)
+        override(options)
         self._native = native
         try:
             # Newer python-apt turns each `W:` of apt into a warning of Python's.

@@ -59,6 +59,10 @@ class AptGet:
             command.append("--simulate")
         return [*command, "dselect-upgrade"]
 
+    def download(self, names: Iterable[str]) -> list[str]:
+        """Download archives (`NAME=VERSION`) into the working directory."""
+        return ["apt-get", *self._common(), "download", *names]
+
     def mark(self, names: Iterable[str], *, auto: bool) -> list[str]:
         """apt-mark(8) for these packages."""
         return ["apt-mark", *self._common(quiet=False), "auto" if auto else "manual", *names]

@@ -12,6 +12,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from types import TracebackType
 
     from aptkeep.machine.apt.config import Paths
@@ -64,6 +65,26 @@ class Staging:
         self._lay_out(sources=_below(paths.sources_parts), lists=_below(paths.lists))
         return {**self._options(), "Dir::Etc::SourceList": paths.sources_list}
 
+    def of_snapshot(self, identifier: str) -> dict[str, str]:
+        """apt's options for its own sources as a snapshot service has them of one moment.
+
+        A service that doesn't answer is not waited for; its files have expired long ago.
+        """
+        lists = os.path.join(self._place, "snapshot")
+        shutil.rmtree(lists, ignore_errors=True)
+        os.makedirs(os.path.join(lists, "partial"), mode=0o755)
+        _link(_below(self._paths.lists), lists)
+        return {
+            "APT::Snapshot": identifier,
+            "Dir::State::lists": os.path.join(lists, ""),
+            "Dir::Cache::pkgcache": "",
+            "Dir::Cache::srcpkgcache": "",
+            "Acquire::Check-Valid-Until": "false",
+            "Acquire::Retries": "0",
+            "Acquire::http::Timeout": "10",
+            "Acquire::https::Timeout": "10",
+        }
+
     def _options(self) -> dict[str, str]:
         return {
             "Dir::Etc::SourceParts": os.path.join(self._place, "sources"),
@@ -78,9 +99,7 @@ class Staging:
             for entry in os.scandir(os.path.join(self._place, directory)):
                 if not entry.is_dir(follow_symlinks=False):
                     os.unlink(entry.path)
-            for original in originals:
-                link = os.path.join(self._place, directory, os.path.basename(original))
-                os.symlink(original, link)
+            _link(originals, os.path.join(self._place, directory))
         source = f"deb [trusted=yes] file:{self.debs} ./\n"
         self._write("sources", "00aptkeep.list", source)
         # As apt itself names them (URItoFileName).
@@ -101,9 +120,15 @@ class Staging:
         shutil.rmtree(self._place, ignore_errors=True)
 
 
+def _link(originals: Iterable[str], directory: str) -> None:
+    for original in originals:
+        os.symlink(original, os.path.join(directory, os.path.basename(original)))
+
+
 def _below(directory: str) -> list[str]:
-    """The files in a directory of apt's."""
+    """The files in a directory of apt's, less its lock, which apt would not take through a link."""
     try:
-        return [entry.path for entry in os.scandir(directory) if entry.is_file()]
+        entries = [entry for entry in os.scandir(directory) if entry.is_file()]
+        return [entry.path for entry in entries if entry.name != "lock"]
     except FileNotFoundError:
         return []
