@@ -11,6 +11,7 @@ from aptkeep.model import (
     KeptFile,
     Manifest,
     Observation,
+    OwnDeb,
     Package,
     PackageWish,
     Platform,
@@ -69,9 +70,10 @@ def wish(
     auto: bool | None = None,
     image: str | None = None,
     on: Platform = TRIXIE,
+    deb: OwnDeb | None = None,
 ) -> PackageWish:
     """A wish, recorded `on` a platform whose image had version `image` of the package."""
-    return PackageWish(selection, version, auto, image, on.release)
+    return PackageWish(selection, version, auto, image, on.release, deb)
 
 
 def held_off(image: str | None = None, *, on: Platform = TRIXIE) -> PackageWish:

@@ -20,6 +20,7 @@ from aptkeep.model import (
     KeptFile,
     Manifest,
     Observation,
+    OwnDeb,
     Package,
     PackageWish,
     Platform,
@@ -128,6 +129,13 @@ _KEEPING = [
         (None, INSTALL, HOLD), (None, *VERSIONS), (None, False, True), (None, *VERSIONS), _RELEASES
     )
 ]
+_OWN = [
+    PackageWish(selection, version, auto, None, release, deb)
+    for selection, version, auto, release, deb in itertools.product(
+        (INSTALL, HOLD), VERSIONS, (False, True), _RELEASES, OwnDeb
+    )
+]
+"""Packages that came from a file."""
 _LEAVING = [
     PackageWish(selection, None, None, image_version, release)
     for selection, image_version, release in itertools.product(
@@ -138,7 +146,7 @@ _HELD_OFF = [
     PackageWish(HOLD, image_version=image_version, release=release, absent=True)
     for image_version, release in itertools.product((None, *VERSIONS), _RELEASES)
 ]
-package_wishes = st.sampled_from(_LEAVING + _HELD_OFF) | st.sampled_from(_KEEPING)
+package_wishes = st.sampled_from(_LEAVING + _HELD_OFF + _OWN) | st.sampled_from(_KEEPING)
 """Any wish at all, as it may have been recorded anywhere."""
 
 

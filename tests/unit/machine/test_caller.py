@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from aptkeep.machine import caller
+from aptkeep.model import Request
 
 VARIABLES = ("SUDO_UID", "PKEXEC_UID", "DOAS_USER")
 
@@ -27,39 +28,45 @@ def own_command() -> str:
     return " ".join(word.decode() for word in words)
 
 
+def asked() -> Request:
+    """What the process above was asked."""
+    found = caller.find()
+    assert found is not None
+    return found.request
+
+
 def test_the_command_is_the_one_above() -> None:
-    (request,) = caller.find_request()
-    assert request.command == own_command()
-    assert request.user is None
+    found = caller.find()
+    assert found is not None
+    assert found.pid == os.getpid()
+    assert found.request.command == own_command()
+    assert found.request.user is None
 
 
 @pytest.mark.parametrize("variable", ["SUDO_UID", "PKEXEC_UID"])
 def test_the_user_who_asked_through_another(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
     monkeypatch.setenv(variable, str(os.getuid()))
-    (request,) = caller.find_request()
-    assert request.user == pwd.getpwuid(os.getuid()).pw_name
+    assert asked().user == pwd.getpwuid(os.getuid()).pw_name
 
 
 def test_the_user_of_doas(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOAS_USER", "bench-user")
-    (request,) = caller.find_request()
-    assert request.user == "bench-user"
+    assert asked().user == "bench-user"
 
 
 @pytest.mark.parametrize("uid", ["", "nobody", "4294967294", "-1", "1e3", "99999999999999999999"])
 def test_a_user_that_is_none_is_none(monkeypatch: pytest.MonkeyPatch, uid: str) -> None:
     monkeypatch.setenv("SUDO_UID", uid)
-    (request,) = caller.find_request()
-    assert request.user is None
+    assert asked().user is None
 
 
 def test_a_process_that_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "getppid", lambda: 2**22 + 1)  # above the highest there can be
-    assert caller.find_request() == ()
+    assert caller.find() is None
 
 
 def test_shells_are_passed_over_up_to_the_top(monkeypatch: pytest.MonkeyPatch) -> None:
     """PID 1's parent is 0, which isn't there: the search ends."""
     monkeypatch.setattr(caller, "_SHELLS", (Path("/proc/self/comm").read_text("ascii").strip(),))
-    requests = caller.find_request()
-    assert all(request.command != own_command() for request in requests)
+    found = caller.find()
+    assert found is None or found.request.command != own_command()

@@ -79,9 +79,11 @@ def test_what_a_simulation_does_differently_is_only_to_simulate() -> None:
     assert [word for word in simulated if word != "--simulate"] == real
 
 
-def test_offline_downloads_nothing() -> None:
-    assert "--no-download" in AptGet().dselect_upgrade(PINS, offline=True)
-    assert "--no-download" not in AptGet().dselect_upgrade(PINS)
+def test_other_sources_hold_for_every_command() -> None:
+    """What is marked must be what the cache of these sources knows."""
+    apt_get = AptGet(("Dir::State::lists=/user",), sources={"Dir::State::lists": "/staged/lists/"})
+    for command in (apt_get.update(), apt_get.dselect_upgrade(PINS), apt_get.mark([], auto=True)):
+        assert options(command)["dir::state::lists"][-1] == "/staged/lists/"  # the last one counts
 
 
 def test_recommends_are_as_apt_is_configured_where_they_may_be_followed() -> None:

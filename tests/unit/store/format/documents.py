@@ -17,6 +17,7 @@ from aptkeep.model import (
     KeptFile,
     Manifest,
     Occasion,
+    OwnDeb,
     PackageWish,
     Platform,
     PublicKey,
@@ -42,6 +43,7 @@ GENERATION = Generation(
             "libc6:i386": wish(Selection.HOLD, auto=True, image="2.41", on=BOOKWORM),
             "nano": wish(Selection.PURGE, image="7.2"),
             "snapd": held_off("2.68"),
+            "tool": wish(Selection.INSTALL, "1.0", auto=False, deb=OwnDeb.LOCAL),
         },
         {"i386": True, "armhf": False},
         {
@@ -179,6 +181,11 @@ BAD: dict[str, Callable[[Document], None]] = {
     "a release null": _set(None, "packages", "vim", "release"),
     "an absence as a number": _set(1, "packages", "snapd", "absent"),
     "an absence null": _set(None, "packages", "snapd", "absent"),
+    "a .deb from elsewhere": _set("archive", "packages", "tool", "deb"),
+    "a .deb in capitals": _set("LOCAL", "packages", "tool", "deb"),
+    "a .deb that is no text": _set(["local"], "packages", "tool", "deb"),
+    "a .deb as a truth": _set(_TRUE, "packages", "tool", "deb"),
+    "a .deb null": _set(None, "packages", "tool", "deb"),
     # architectures
     "architectures as a list": _set(["i386"], "architectures"),
     "an architecture neither true nor false": _set(1, "architectures", "i386"),
@@ -258,6 +265,7 @@ _wishes = st.builds(
     st.none() | st.booleans(),
     st.none() | texts,
     texts | st.just(TRIXIE.release),
+    st.none() | st.sampled_from(OwnDeb),
     st.booleans(),
 )
 _keys = st.builds(
