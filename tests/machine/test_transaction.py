@@ -10,6 +10,7 @@ import pytest
 from machine.probe import ask
 from testbed.fixtures import MakeRepository
 from testbed.packages import TinyPackage
+from testbed.repository import Repository
 from testbed.workstation import Workstation
 
 _CARRY_OUT = """\
@@ -22,7 +23,7 @@ class Reporter:
     def progress(self, percent, text): self.percents.append(percent); self.texts.append(text)
 
 reporter = Reporter()
-transaction = Transaction(configuration, reporter, offline=given.get("offline", False))
+transaction = Transaction(configuration, reporter)
 if given.get("update"):
     transaction.update_lists()
 archive = Archive(configuration.architecture)
@@ -82,13 +83,41 @@ def test_forced_dependency_is_upgraded_alone(machine: Workstation) -> None:
     assert installed(machine)["held"] == "1.0"
 
 
-def test_offline_uses_what_is_in_the_cache_only(machine: Workstation) -> None:
-    machine.run("apt-get", "install", "-qy", "--download-only", "plain")
-    carry_out(machine, ("plain", "1.0"), offline=True)
+_FROM_THE_CACHE = """\
+from aptkeep.machine.apt.archive import Archive, Wanted
+from aptkeep.machine.apt.staging import Staging
+from aptkeep.machine.transaction import Transaction
+from aptkeep.supply import stage_listed
+
+class Reporter:
+    def step(self, text): pass
+    def progress(self, percent, text): pass
+
+wanted = [(name, "1.0") for name in given["names"]]
+with Staging(configuration.paths) as staging:
+    native = configuration.architecture
+    stage_listed(Archive(native), staging, wanted, configuration.paths.archives)
+    transaction = Transaction(configuration, Reporter(), staging.alone(), staging.versions)
+    archive = Archive(native, sources=transaction.sources)
+    solution = archive.solve([Wanted(*each) for each in wanted])
+    transaction.carry_out(archive, solution)
+answer = {"rejected": solution.rejected, "reasons": transaction.reasons}
+"""
+
+
+def test_what_apt_has_in_its_cache_comes_without_any_repository(
+    machine: Workstation, shelf: Repository
+) -> None:
+    """One of them was replaced by a file of the same size, which apt itself would take."""
+    machine.run("apt-get", "install", "-qy", "--download-only", "plain", "many=1.0")
+    machine.sh("cd /var/cache/apt/archives && tr a b <many_1.0_all.deb >x && mv x many_1.0_all.deb")
+    asked = len(shelf.requests)
+    found = ask(machine, _FROM_THE_CACHE, names=["plain", "many", "chain3"])
     assert "plain" in installed(machine)
-    found = carry_out(machine, ("chain3", "1.0"), offline=True)
-    assert "chain3" not in installed(machine)
-    assert "chain3" in found["reasons"]
+    assert found["reasons"] == {}
+    assert found["rejected"].keys() == {"many", "chain3"}
+    assert len(shelf.requests) == asked
+    assert machine.run("ls", "/var/lib/aptkeep").stdout == ""
 
 
 def test_marks(machine: Workstation) -> None:

@@ -329,6 +329,4 @@ def test_processes_are_started_in_one_room_and_the_hook_forks_itself() -> None:
         for node in ast.walk(tree)
         if isinstance(node, ast.Call) and ast.unparse(node.func) in starters
     }
-    assert found == {
-        (f"aptkeep.{module}", "os.fork") for module in ("hook", "upkeep", "cli.start")
-    }
+    assert found == {(f"aptkeep.{module}", "os.fork") for module in ("hook", "upkeep", "cli.start")}

@@ -7,124 +7,23 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable
 
-import apt_pkg
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aptkeep.errors import CommandError
 from aptkeep.machine.apt import config
-from aptkeep.machine.apt.archive import Archive, Solution, Wanted, newer, unreadable_sources
-
-DEB = b"the archive"
-
-
-@dataclass(frozen=True)
-class Offer:
-    """A package in the repository, or on the root."""
-
-    name: str
-    version: str = "1"
-    depends: str = ""
-    conflicts: str = ""
-    recommends: str = ""
-    provides: str = ""
-    architecture: str = "amd64"
-    selection: str = "install"
-    content: bytes = DEB
-
-    def paragraph(self, **more: str) -> str:
-        """Its paragraph, with further fields."""
-        fields = {
-            "Package": self.name,
-            "Version": self.version,
-            "Architecture": self.architecture,
-            "Maintainer": "x",
-            "Depends": self.depends,
-            "Conflicts": self.conflicts,
-            "Recommends": self.recommends,
-            "Provides": self.provides,
-            **more,
-            "Description": "x",
-        }
-        return "".join(f"{name}: {value}\n" for name, value in fields.items() if value) + "\n"
-
-    def offered(self) -> str:
-        """Its paragraph in a list of packages."""
-        file_name = f"./{self.name}_{self.version}_{self.architecture}.deb"
-        sha256 = hashlib.sha256(self.content).hexdigest()
-        return self.paragraph(Filename=file_name, Size=str(len(self.content)), SHA256=sha256)
-
-    def installed(self) -> str:
-        """Its paragraph in dpkg's status."""
-        return self.paragraph(Status=f"{self.selection} ok installed")
-
-
-class AptRoot:
-    """A root that libapt reads."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.write("etc/apt/sources.list", "deb [trusted=yes] http://repo ./\n")
-        for directory in (
-            "etc/apt/preferences.d",
-            "etc/apt/sources.list.d",
-            "var/lib/apt/lists/partial",
-            "var/cache/apt/archives/partial",
-        ):
-            (path / directory).mkdir(parents=True)
-
-    def write(self, place: str, content: str | bytes) -> None:
-        """Write a file."""
-        file = self.path / place
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(content.encode() if isinstance(content, str) else content)
-
-    def open(
-        self, here: list[Offer], there: list[Offer], *, pins: str = "", recommends: bool = False
-    ) -> Archive:
-        """apt's view, with packages `here` on the root and `there` in the repository."""
-        self.write("var/lib/dpkg/status", "".join(offer.installed() for offer in here))
-        self.write("var/lib/apt/lists/repo_._Packages", "".join(o.offered() for o in there))
-        self.write("etc/apt/preferences", pins)
-        _forget()
-        config.load(root=str(self.path))
-        return Archive("amd64", recommends=recommends)
-
-
-def _forget() -> None:
-    for name in apt_pkg.config.keys():  # noqa: SIM118 - it is no dictionary
-        if "::" not in name:
-            apt_pkg.config.clear(name)
-
-
-@pytest.fixture(scope="module")
-def isolated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """apt's configuration without this machine's."""
-    settings_file = tmp_path_factory.mktemp("apt") / "apt.conf"
-    settings_file.write_text(
-        """
-        Dir::Etc::main "/dev/null"; Dir::Etc::parts "/dev/null";
-        Dir::Cache::pkgcache ""; Dir::Cache::srcpkgcache "";
-        APT::Architecture "amd64"; APT::Architectures { "amd64"; "i386"; };
-        """,
-        encoding="ascii",
-    )
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("APT_CONFIG", str(settings_file))
-        _forget()
-        yield
-        _forget()
-
-
-@pytest.fixture
-def apt(isolated: None, tmp_path: Path) -> AptRoot:
-    """An empty root."""
-    return AptRoot(tmp_path)
+from aptkeep.machine.apt.archive import (
+    Archive,
+    Solution,
+    Wanted,
+    newer,
+    sources_in_use,
+    unreadable_sources,
+)
+from unit.machine.apt.apt_root import DEB, AptRoot, Offer
 
 
 def solve(archive: Archive, *wanted: str) -> Solution:
@@ -184,20 +83,73 @@ def test_what_a_pin_forbids_is_not_offered(apt: AptRoot) -> None:
     assert not archive.forbidden("nothing")
 
 
-def test_offline_only_what_is_in_the_cache_whole_counts(apt: AptRoot) -> None:
-    archives = "var/cache/apt/archives"
-    apt.write(f"{archives}/good_1_amd64.deb", DEB)
-    apt.write(f"{archives}/epoch_1%3a2_amd64.deb", DEB)
-    apt.write(f"{archives}/altered_1_amd64.deb", DEB.upper())  # of the same size, as apt looks
+def test_how_the_lists_describe_a_version(apt: AptRoot) -> None:
+    """The name is the one under which apt caches the archive."""
     archive = apt.open(
-        [], [Offer("good"), Offer("epoch", "1:2"), Offer("altered"), Offer("missing")]
+        [Offer("here", "1")],
+        [Offer("vim", "1:2_3"), Offer("vim", "1"), Offer("lib", architecture="i386")],
     )
-    names = ["good", "epoch", "altered", "missing"]
-    assert {n for n, v in archive.offered(names, only_cached=True).items() if v} == {
-        "good",
-        "epoch",
-    }
-    assert all(archive.offered(names).values())
+    listing = archive.listing("vim", "1:2_3")
+    assert listing is not None
+    assert listing.filename == "vim_1%3a2%5f3_amd64.deb"
+    assert listing.sha256 == hashlib.sha256(DEB).hexdigest()
+    assert "Version: 1:2_3\n" in listing.paragraph
+    foreign = archive.listing("lib:i386", "1")
+    assert foreign is not None
+    assert foreign.filename == "lib_1_i386.deb"
+    for name, version in (("vim", "2"), ("here", "1"), ("nothing", "1"), ("lib", "1")):
+        assert archive.listing(name, version) is None
+
+
+def test_every_hash_that_the_lists_give_is_known(apt: AptRoot) -> None:
+    """Two archives may offer the same version with other content; what is installed says none."""
+    archive = apt.open(
+        [Offer("vim"), Offer("here")],
+        [
+            Offer("vim"),
+            Offer("vim", content=b"another"),
+            Offer("vim", "2", content=b"newer"),
+            Offer("docs", architecture="all"),
+            Offer("lib", architecture="i386"),
+        ],
+    )
+    hashes = {content: hashlib.sha256(content).hexdigest() for content in (DEB, b"another")}
+    assert archive.listed(("vim", "1", "amd64")) == set(hashes.values())
+    assert archive.listed(("docs", "1", "all")) == {hashes[DEB]}
+    assert archive.listed(("lib", "1", "i386")) == {hashes[DEB]}
+    for key in (
+        ("vim", "3", "amd64"),
+        ("vim", "1", "all"),
+        ("docs", "1", "amd64"),
+        ("lib", "1", "amd64"),
+        ("here", "1", "amd64"),
+        ("nothing", "1", "amd64"),
+    ):
+        assert archive.listed(key) == frozenset(), key
+
+
+def test_other_sources_hold_until_the_next_archive_is_opened(apt: AptRoot) -> None:
+    apt.open([], [Offer("vim")])
+    apt.write("other/lists/repo_._Packages", Offer("nano").offered())
+    other = {"Dir::State::lists": str(apt.path / "other/lists/")}
+    (apt.path / "other/lists/partial").mkdir()
+    names = ["vim", "nano"]
+    assert set(apt.reopen(other).offered(names)) == {"nano"}
+    assert set(apt.reopen().offered(names)) == {"vim"}
+
+
+def test_the_sources_in_use_are_those_that_apt_would_ask(apt: AptRoot) -> None:
+    apt.open([], [])
+    apt.write("etc/apt/sources.list.d/x.list", "deb http://h sid main\n# deb http://h old main\n")
+    found = {(uri.rstrip("/"), suite.strip("/.")) for uri, suite in sources_in_use({})}
+    assert found == {("http://repo", ""), ("http://h", "sid")}
+    assert (
+        sources_in_use({"Dir::Etc::SourceList": "/dev/null", "Dir::Etc::SourceParts": "/dev/null"})
+        == set()
+    )
+    assert len(sources_in_use({})) == 2
+    apt.write("etc/apt/sources.list.d/bad.list", "deb nonsense\n")
+    assert sources_in_use({}) == set()
 
 
 def test_what_apt_would_upgrade(apt: AptRoot) -> None:
