@@ -14,15 +14,16 @@ from aptkeep.machine.apt import debfile
 from aptkeep.model import KeptFile
 from aptkeep.store import generations, kept, log
 from aptkeep.store.home import find as find_home
-from aptkeep.store.pool import SUBDIRECTORY, Origin, Pool, PooledDeb
+from aptkeep.store.pool import SUBDIRECTORY, Origin, open_pool
 from aptkeep.store.tree import open_existing
-from aptkeep.words import counted
+from aptkeep.words import counted, size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
 
     from aptkeep.machine.apt.config import Configuration
     from aptkeep.model import Manifest
+    from aptkeep.store.pool import Pool, PooledDeb
     from aptkeep.store.tree import Directory
 
 KEPT_GENERATIONS = 100
@@ -67,19 +68,21 @@ def over_the_bound(
 
 def keep_within_bounds(configuration: Configuration, offered: Callable[[PooledDeb], bool]) -> None:
     """Delete what is over `Aptkeep::Pool::Max-Size`."""
-    with open_pool(configuration) as (store, pool):
-        if store is None or pool is None:
+    bound, timeout = configuration.settings.pool_limit, configuration.settings.lock_timeout
+    home = find_home(configuration.settings.home)
+    with open_existing(home, configuration.settings.store) as store:
+        if store is None:
             return
-        bound = configuration.settings.pool_limit
-        debs = pool.debs()
-        if sum(deb.size for deb in debs) <= bound:
-            return
-        manifests = _manifests(store, generations.numbers(store))
-        wanted = _wanted(manifests)
-        going = over_the_bound(debs, bound, wanted=wanted, offered=offered)
-        if going:
-            pool.remove(going, [deb for deb in debs if deb not in going])
-            log.append(store, f"the pool was over its bound: {len(going)} files went")
+        with _locked_pool(store, timeout) as (pool, debs):
+            if pool is None or sum(deb.size for deb in debs) <= bound:
+                return
+            wanted = _wanted(_manifests(store, generations.numbers(store)))
+            going = over_the_bound(debs, bound, wanted=wanted, offered=offered)
+            if going:
+                pool.remove(going, [deb for deb in debs if deb not in going])
+                log.append(
+                    store, f"the pool was over its bound: {counted(len(going), 'file')} went"
+                )
 
 
 def collect(configuration: Configuration, *, dry_run: bool) -> Collected:
@@ -87,52 +90,44 @@ def collect(configuration: Configuration, *, dry_run: bool) -> Collected:
 
     A damaged generation among those that stay may name anything: then no file goes.
     """
-    with open_pool(configuration) as (store, pool):
+    timeout = configuration.settings.lock_timeout
+    home = find_home(configuration.settings.home)
+    with open_existing(home, configuration.settings.store) as store:
         if store is None:
             return Collected()
-        store.lock(configuration.settings.lock_timeout)
+        store.lock(timeout)
         numbers = generations.numbers(store)
         old, staying = numbers[:-KEPT_GENERATIONS], numbers[-KEPT_GENERATIONS:]
         manifests = _manifests(store, staying)
-        unnamed: list[tuple[str, str, int]] = []
-        going: list[PooledDeb] = []
-        debs = pool.debs() if pool is not None else []
-        if len(manifests) == len(staying):
-            unnamed = _unnamed_files(store, manifests)
-            wanted = _wanted(manifests)
-            going = [deb for deb in debs if not _is_wanted(deb, wanted)]
+        all_whole = len(manifests) == len(staying)
+        unnamed = _unnamed_files(store, manifests) if all_whole else []
         freed = sum(generations.size(store, number) for number in old)
-        freed += sum(size for *_place, size in unnamed) + sum(deb.size for deb in going)
+        freed += sum(length for *_place, length in unnamed)
+        with _locked_pool(store, timeout) as (pool, debs):
+            wanted = _wanted(manifests)
+            going = [deb for deb in debs if all_whole and not _is_wanted(deb, wanted)]
+            freed += sum(deb.size for deb in going)
+            if not dry_run and pool is not None and going:
+                pool.remove(going, [deb for deb in debs if deb not in going])
         if not dry_run:
             generations.remove(store, old)
             for subdirectory, name, _size in unnamed:
                 with store.subdirectory(subdirectory) as directory:
                     directory.remove(name)
-            if pool is not None and going:
-                pool.remove(going, [deb for deb in debs if deb not in going])
             if old or unnamed or going:
-                log.append(store, f"gc: {counted(freed, 'byte')} freed")
+                log.append(store, f"gc: {size(freed)} freed")
     names = [f"{subdirectory}/{name}" for subdirectory, name, _size in unnamed]
     names += [f"{SUBDIRECTORY}/{deb.filename}" for deb in going]
     return Collected(tuple(old), tuple(names), freed)
 
 
 @contextlib.contextmanager
-def open_pool(
-    configuration: Configuration,
-) -> Iterator[tuple[Directory | None, Pool | None]]:
-    """The store, and its pool, locked; None for what isn't there."""
-    home = find_home(configuration.settings.home)
-    with (
-        open_existing(home, configuration.settings.store) as store,
-        contextlib.ExitStack() as open_,
-    ):
-        pool = None
-        if store is not None and store.has(SUBDIRECTORY):
-            directory = open_.enter_context(store.subdirectory(SUBDIRECTORY))
-            directory.lock(configuration.settings.lock_timeout)
-            pool = Pool(directory, debfile.control)
-        yield store, pool
+def _locked_pool(store: Directory, timeout: float) -> Iterator[tuple[Pool | None, list[PooledDeb]]]:
+    """The pool, and what is in it, with nobody else at work on it."""
+    with open_pool(store, debfile.control) as pool:
+        if pool is not None:
+            pool.directory.lock(timeout)
+        yield pool, pool.debs() if pool is not None else []
 
 
 def _manifests(store: Directory, numbers: Iterable[int]) -> list[Manifest]:

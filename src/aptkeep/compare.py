@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from aptkeep.model import FileGone, KeptFile, PackageWish, Selection
+from aptkeep.model import FileGone, KeptFile, OwnDeb, PackageWish, Selection
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,7 +79,10 @@ def _package(wish: PackageWish) -> str:
             if text
             else (f"marked {'automatic' if wish.auto else 'manual'}")
         )
-    return text
+    return f"{text}, {_DEBS[wish.deb]}" if wish.deb is not None else text
+
+
+_DEBS = {OwnDeb.LOCAL: "from a local file", OwnDeb.REBUILT: "rebuilt by dpkg-repack"}
 
 
 def _file(kept: KeptFile | FileGone) -> str:

@@ -137,7 +137,8 @@ def _keep(
     paths, state = configuration.paths, State(configuration.paths.state)
     pool = configuration.settings.pool_keep != "none"
     if pool and door == DPKG and called is not None:
-        incoming.catch(paths.state, incoming.of_dpkg(called.pid))
+        with contextlib.suppress(OSError):  # what keeps this from being written keeps all else
+            incoming.catch(paths.state, incoming.of_dpkg(called.pid))
     pool = pool and (incoming.any_waiting(paths.state) or state.troubles() != Troubles())
     requests = () if called is None else (called.request,)
     if not pool:

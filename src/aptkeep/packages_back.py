@@ -118,8 +118,8 @@ class PackagesBack:
             if version is not None and version not in offered.get(name, ())
         }
         if gone:
-            self._transaction.reporter.step("Looking for recorded versions in snapshots")
-            stage_from_snapshots(self._configuration, self._store, staging, gone)
+            reporter = self._transaction.reporter
+            stage_from_snapshots(self._configuration, self._store, staging, gone, reporter)
             self._transaction.sources = staging.with_repositories()
 
     def _explain_repositories(self, manifest: Manifest) -> None:

@@ -11,7 +11,7 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from aptkeep.errors import AptkeepError, LockedError, StoreFullError
+from aptkeep.errors import AptkeepError, LockedError, StoreFullError, StoreUnavailableError
 from aptkeep.machine import incoming
 from aptkeep.machine.apt import debfile
 from aptkeep.machine.dpkg import package_name
@@ -142,7 +142,10 @@ def news(state: State, troubles: Iterable[str], *, aloud: bool, waiting: bool) -
     known = state.troubles()
     fresh = [text for text in dict.fromkeys((*known.unsaid, *troubles)) if text not in known.said]
     said = known.said if waiting else ()
-    state.save_troubles(Troubles((*said, *fresh), ()) if aloud else Troubles(said, tuple(fresh)))
+    with contextlib.suppress(StoreUnavailableError):  # then it's said again
+        state.save_troubles(
+            Troubles((*said, *fresh), ()) if aloud else Troubles(said, tuple(fresh))
+        )
     return fresh if aloud else []
 
 

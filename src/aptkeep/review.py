@@ -11,6 +11,7 @@ from aptkeep.adapt import Adapted, adapt, revert
 from aptkeep.compare import Difference, Wish, differences, wishes
 from aptkeep.errors import AptkeepError
 from aptkeep.machine import observe, openpgp, sources
+from aptkeep.machine.apt import debfile
 from aptkeep.machine.apt.archive import newer
 from aptkeep.machine.state import State
 from aptkeep.model import FileKind, Generation, KeptFile, Manifest, Observation, Pending
@@ -19,10 +20,12 @@ from aptkeep.record import unrecorded
 from aptkeep.repositories import SOON, SourceReport, report
 from aptkeep.store import generations, kept, log
 from aptkeep.store.home import find as find_home
+from aptkeep.store.pool import open_pool
 from aptkeep.store.tree import Directory, open_existing
 
 if TYPE_CHECKING:
     from aptkeep.machine.apt.config import Configuration
+    from aptkeep.store.pool import PooledDeb
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,10 @@ class Status:
     unrecorded: tuple[Difference, ...] = ()
     warnings: tuple[str, ...] = ()
     sources: tuple[SourceReport, ...] = ()
+    pooled: int = 0
+    """.deb files in the pool."""
+    pool_size: int = 0
+    """Bytes that they take."""
 
 
 def status(configuration: Configuration) -> Status:
@@ -55,6 +62,7 @@ def status(configuration: Configuration) -> Status:
         newest = generations.newest(store) if store is not None else generations.Newest()
         snapshot = observe.observe(configuration, home=home, keyrings=keyrings_of(newest.manifest))
         reports = source_reports(store, newest.manifest) if store is not None else []
+        pooled = _pooled(store) if store is not None else []
         number = state.undoing()
         if store is not None and number is not None:
             undone = generations.load(store, number).manifest
@@ -74,6 +82,8 @@ def status(configuration: Configuration) -> Status:
     troubles = [error.one_line() for error in newest.passed_over]
     troubles += [f"{entry.subject} is not kept: {entry.reason}" for entry in snapshot.unkept]
     troubles += [f"{source.path}: {text}" for source in reports for text in source.troubles]
+    kept_out = state.troubles()
+    troubles += [*kept_out.said, *kept_out.unsaid]
     return Status(
         home=home,
         store=f"{home}/{configuration.settings.store}",
@@ -87,7 +97,14 @@ def status(configuration: Configuration) -> Status:
         unrecorded=tuple(differences(newest.manifest, absorbed)),
         warnings=tuple(troubles),
         sources=tuple(reports),
+        pooled=len(pooled),
+        pool_size=sum(deb.size for deb in pooled),
     )
+
+
+def _pooled(store: Directory) -> list[PooledDeb]:
+    with open_pool(store, debfile.control) as pool:
+        return pool.debs(indexed_only=True) if pool is not None else []
 
 
 def _reasons(
@@ -196,9 +213,31 @@ def verify(configuration: Configuration) -> Verified:
                 except AptkeepError as error:
                     named = path in error.brief
                     troubles[error.brief if named else f"{path}: {error.brief}"] = None
+        pooled = 0
         if store is not None and newest is not None:
             reports = source_reports(store, newest.manifest)
-    return Verified(len(numbers), len(checked), tuple(troubles), tuple(reports))
+            pooled = _verify_pool(store, newest.manifest, troubles)
+    return Verified(len(numbers), len(checked) + pooled, tuple(troubles), tuple(reports))
+
+
+def _verify_pool(store: Directory, manifest: Manifest, troubles: dict[str, None]) -> int:
+    """Check the pooled files, and that what no repository has is among them; how many there are."""
+    with open_pool(store, debfile.control) as pool:
+        debs = pool.debs() if pool is not None else []
+        for deb in debs:
+            assert pool is not None  # noqa: S101 - or there were none
+            try:
+                for _piece in pool.verified(deb):
+                    pass
+            except AptkeepError as error:
+                troubles[error.brief] = None
+    there = {(deb.name, deb.version) for deb in debs}
+    for name, wish in manifest.packages.items():
+        if wish.deb is not None and (name.partition(":")[0], wish.version) not in there:
+            troubles[f"{name} {wish.version} came from no repository, and is not in the pool"] = (
+                None
+            )
+    return len(debs)
 
 
 @dataclass(frozen=True, slots=True)

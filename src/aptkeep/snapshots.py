@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from aptkeep.machine.apt.config import Configuration
     from aptkeep.machine.apt.staging import Staging
+    from aptkeep.machine.transaction import Reporter
     from aptkeep.store.tree import Directory
 
 _MOST = 8
@@ -30,7 +31,11 @@ _MOST = 8
 
 
 def stage_from_snapshots(
-    configuration: Configuration, store: Directory, staging: Staging, wanted: Mapping[str, str]
+    configuration: Configuration,
+    store: Directory,
+    staging: Staging,
+    wanted: Mapping[str, str],
+    reporter: Reporter,
 ) -> None:
     """Stage what a snapshot service has of `wanted` (name to version), and let it be pooled.
 
@@ -41,6 +46,7 @@ def stage_from_snapshots(
         options = staging.of_snapshot(at.replace("-", "").replace(":", ""))
         if archive.sources_in_use(options) == archive.sources_in_use({}):
             return
+        reporter.step(f"Looking for recorded versions in the archive as it was at {at}")
         apt_get = AptGet(configuration.options, configuration.settings.lock_timeout, options)
         run(apt_get.update())  # whatever fails of it: the lists say what there is
         try:

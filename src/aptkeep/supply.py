@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING
 from aptkeep.errors import AptkeepError, CorruptError
 from aptkeep.machine.apt import debfile
 from aptkeep.machine.dpkg import package_name
-from aptkeep.store.pool import SUBDIRECTORY, Pool, PooledDeb
+from aptkeep.store.pool import open_pool
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
     from aptkeep.machine.apt.archive import Archive
     from aptkeep.machine.apt.staging import Staging
+    from aptkeep.store.pool import Pool, PooledDeb
     from aptkeep.store.tree import Directory
 
 
@@ -36,9 +37,10 @@ class Supply:
 def pooled_versions(store: Directory, native: str) -> dict[str, tuple[str, ...]]:
     """The versions in the pool of each package, by name, as far as its index tells."""
     found: dict[str, tuple[str, ...]] = {}
-    for deb in _debs(store):
-        name = package_name(deb.name, deb.architecture, native)
-        found[name] = (*found.get(name, ()), deb.version)
+    with open_pool(store, debfile.control) as pool:
+        for deb in pool.debs() if pool is not None else ():
+            name = package_name(deb.name, deb.architecture, native)
+            found[name] = (*found.get(name, ()), deb.version)
     return found
 
 
@@ -48,12 +50,13 @@ def stage_pooled(
     """Stage what the pool has of `wanted` (name and version)."""
     supply = Supply()
     try:
-        for deb in _debs(store):
-            name = package_name(deb.name, deb.architecture, native)
-            if (name, deb.version) in wanted:
+        with open_pool(store, debfile.control) as pool:
+            for deb in pool.debs() if pool is not None else ():
+                name = package_name(deb.name, deb.architecture, native)
+                if pool is None or (name, deb.version) not in wanted:
+                    continue
                 try:
-                    with store.subdirectory(SUBDIRECTORY) as directory:
-                        _copy(Pool(directory, debfile.control), deb, staging)
+                    _copy(pool, deb, staging)
                 except CorruptError as error:
                     supply.notes.append(error.one_line())
                     supply.damaged[name] = error.brief
@@ -93,14 +96,6 @@ def stage_listed(
             staging.add(name, version, paragraph)
             staged.append(path)
     return staged
-
-
-def _debs(store: Directory) -> list[PooledDeb]:
-    try:
-        with store.subdirectory(SUBDIRECTORY) as directory:
-            return Pool(directory, debfile.control).debs()
-    except FileNotFoundError:
-        return []  # nothing was ever pooled
 
 
 def _copy(pool: Pool, deb: PooledDeb, staging: Staging) -> None:

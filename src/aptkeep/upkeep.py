@@ -15,9 +15,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from aptkeep import files
-from aptkeep.collect import keep_within_bounds, open_pool
+from aptkeep.collect import keep_within_bounds
 from aptkeep.errors import AptkeepError
 from aptkeep.machine import incoming
+from aptkeep.machine.apt import debfile
 from aptkeep.machine.apt.archive import Archive
 from aptkeep.machine.dpkg import read_packages
 from aptkeep.machine.run import run
@@ -26,6 +27,9 @@ from aptkeep.model import OwnDeb
 from aptkeep.pooling import local_debs, news, pool_fetched, pool_local, pool_rebuilt
 from aptkeep.record import record
 from aptkeep.store import generations
+from aptkeep.store.home import find as find_home
+from aptkeep.store.pool import open_pool
+from aptkeep.store.tree import open_existing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -125,12 +129,13 @@ def _rebuild(configuration: Configuration, archive: Callable[[], Archive]) -> li
 
 def _without_deb(configuration: Configuration) -> list[str]:
     """What is wanted, here as it's wanted, and not in the pool."""
-    paths = configuration.paths
-    with open_pool(configuration) as (store, pool):
+    paths, home = configuration.paths, find_home(configuration.settings.home)
+    with open_existing(home, configuration.settings.store) as store:
         if store is None:
             return []
-        pooled = {(deb.name, deb.version) for deb in pool.debs()} if pool is not None else set()
         wanted = generations.newest(store).manifest.packages
+        with open_pool(store, debfile.control) as pool:
+            pooled = {(deb.name, deb.version) for deb in pool.debs()} if pool else set()
     here = read_packages(paths.dpkg_status, paths.extended_states, configuration.architecture)
     return [
         name

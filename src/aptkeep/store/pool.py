@@ -10,6 +10,7 @@ describes, because of a crash or a damaged disk, is read from the files themselv
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
@@ -168,6 +169,18 @@ class Pool:
     def _came(self, deb: PooledDeb) -> float:
         found = self.directory.stat(deb.filename)
         return found.st_ctime if found is not None else 0.0
+
+
+@contextlib.contextmanager
+def open_pool(store: Directory, control: Callable[[int], str]) -> Iterator[Pool | None]:
+    """The pool of a store; None where nothing was ever pooled."""
+    with contextlib.ExitStack() as opened:
+        try:
+            directory = opened.enter_context(store.subdirectory(SUBDIRECTORY))
+        except FileNotFoundError:
+            yield None
+        else:
+            yield Pool(directory, control)
 
 
 def describe(  # noqa: PLR0917 - each is a field

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from typing import TYPE_CHECKING, BinaryIO
 
 import apt_inst
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _SCRIPTS = ("preinst", "postinst", "prerm", "postrm")
 
@@ -36,21 +41,53 @@ def unpacked(descriptor: int, dpkg_directory: str, name: str, architecture: str)
 
 
 def _members(descriptor: int, names: tuple[str, ...]) -> dict[str, bytes]:
-    with os.fdopen(os.dup(descriptor), "rb") as stream:
-        stream.seek(0)
-        try:
+    """Members of the control archive, by name, as far as they're there."""
+    try:
+        with _control_archive(descriptor) as stream:
             archive = apt_inst.DebFile(stream).control
-        except (SystemError, LookupError, OSError, ValueError) as error:
-            raise ValueError(f"it is no Debian package: {error}") from error
-        found = {}
-        for name in names:
-            try:
-                found[name] = archive.extractdata(name)
-            except LookupError:
-                continue
-            except (SystemError, OSError, ValueError) as error:
-                raise ValueError(f"it is damaged: {error}") from error
-        return found
+            found = {}
+            for name in names:
+                with contextlib.suppress(LookupError):
+                    found[name] = archive.extractdata(name)
+            return found
+    except (SystemError, OSError, ValueError) as error:
+        raise ValueError(f"it is no Debian package, or damaged: {error}") from error
+
+
+@contextlib.contextmanager
+def _control_archive(descriptor: int) -> Iterator[BinaryIO]:
+    """A .deb in memory with the same control archive and no data (deb(5)).
+
+    apt's library goes through all of a file, however large, and ends the process where it can't.
+    """
+    with os.fdopen(os.memfd_create("control"), "w+b") as stream:
+        stream.write(_MAGIC + _header("debian-binary", 4) + b"2.0\n")
+        position = len(_MAGIC)
+        for _member in range(_MOST_MEMBERS):
+            header = os.pread(descriptor, _HEADER, position)
+            name, size = header[:16].decode("ascii").rstrip(" /"), int(header[48:58])
+            position += _HEADER
+            if name.startswith("control.tar"):
+                if not 0 < size <= _LARGEST:
+                    raise ValueError(f"its control archive has {size} bytes")
+                content = os.pread(descriptor, size, position)
+                if len(content) != size:
+                    raise ValueError("it is cut off")
+                stream.write(_header(name, size) + content + b"\n" * (size % 2))
+                stream.write(_header("data.tar", 0))
+                stream.seek(0)
+                yield stream
+                return
+            position += size + size % 2
+        raise ValueError("it has no control archive")
+
+
+_MAGIC, _HEADER, _MOST_MEMBERS = b"!<arch>\n", 60, 8
+_LARGEST = 16 << 20
+
+
+def _header(name: str, size: int) -> bytes:
+    return f"{name:<16}{0:<12}{0:<6}{0:<6}{100644:<8}{size:<10}`\n".encode("ascii")
 
 
 def _content(path: str) -> bytes | None:
