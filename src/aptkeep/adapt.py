@@ -158,4 +158,5 @@ def _back_to_image(dropped: PackageWish, wish: PackageWish, image: Package) -> P
         version = image.version
     if auto is None and (dropped.auto is not None or gone):
         auto = image.auto
-    return PackageWish(selection, version, auto, image.version, wish.release or dropped.release)
+    release = wish.release or dropped.release
+    return PackageWish(selection, version, auto, image.version, release, wish.deb)

@@ -20,24 +20,33 @@ def main() -> None:
     protocol = os.fsdecode(sys.stdin.buffer.read()).split("\n")  # even if it's all for nothing
     if not os.path.exists(f"{STATE}/baseline.json"):
         return
-    options = dict(line.partition("=")[::2] for line in protocol[: _end_of_options(protocol)])
-    keep = options.get("Aptkeep::Pool::Keep") or "all"
+    end = protocol.index("") if "" in protocol else len(protocol)
+    options = {name.lower(): _unquoted(value) for name, value in map(_split, protocol[:end])}
+    keep = options.get("aptkeep::pool::keep") or "all"
     archives = _archives(options)
     paths = [
         path
         for path in incoming.of_protocol(protocol)
-        if not path.startswith(STAGED) and not (keep == "local" and path.startswith(archives))
+        if not path.startswith(STAGED)
+        and not (keep == "local" and incoming.is_fetched(path, archives))
     ]
     if keep != "none" and paths:
         os.umask(0o022)
         incoming.catch(STATE, paths, archives=archives)
 
 
-def _end_of_options(protocol: list[str]) -> int:
-    return protocol.index("") if "" in protocol else len(protocol)
+def _split(option: str) -> tuple[str, str]:
+    name, _equals, value = option.partition("=")
+    return name, value
+
+
+def _unquoted(value: str) -> str:
+    """A value as it was before apt quoted it like a part of a URI."""
+    first, *others = value.split("%")
+    return first + "".join(os.fsdecode(bytes.fromhex(part[:2])) + part[2:] for part in others)
 
 
 def _archives(options: dict[str, str]) -> str:
     """`Dir::Cache::archives`, as apt joins it (apt.conf(5)), with a slash at its end."""
-    parts = (options.get(name, "") for name in ("Dir", "Dir::Cache", "Dir::Cache::archives"))
+    parts = (options.get(name, "") for name in ("dir", "dir::cache", "dir::cache::archives"))
     return os.path.join("/", *parts, "")

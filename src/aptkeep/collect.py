@@ -67,13 +67,13 @@ def over_the_bound(
 
 
 def keep_within_bounds(configuration: Configuration, offered: Callable[[PooledDeb], bool]) -> None:
-    """Delete what is over `Aptkeep::Pool::Max-Size`."""
+    """Mend the pool's index where it's damaged; delete what is over `Aptkeep::Pool::Max-Size`."""
     bound, timeout = configuration.settings.pool_limit, configuration.settings.lock_timeout
     home = find_home(configuration.settings.home)
     with open_existing(home, configuration.settings.store) as store:
         if store is None:
             return
-        with _locked_pool(store, timeout) as (pool, debs):
+        with _locked_pool(store, timeout, mend=True) as (pool, debs):
             if pool is None or sum(deb.size for deb in debs) <= bound:
                 return
             wanted = _wanted(_manifests(store, generations.numbers(store)))
@@ -103,7 +103,7 @@ def collect(configuration: Configuration, *, dry_run: bool) -> Collected:
         unnamed = _unnamed_files(store, manifests) if all_whole else []
         freed = sum(generations.size(store, number) for number in old)
         freed += sum(length for *_place, length in unnamed)
-        with _locked_pool(store, timeout) as (pool, debs):
+        with _locked_pool(store, timeout, mend=not dry_run) as (pool, debs):
             wanted = _wanted(manifests)
             going = [deb for deb in debs if all_whole and not _is_wanted(deb, wanted)]
             freed += sum(deb.size for deb in going)
@@ -122,12 +122,16 @@ def collect(configuration: Configuration, *, dry_run: bool) -> Collected:
 
 
 @contextlib.contextmanager
-def _locked_pool(store: Directory, timeout: float) -> Iterator[tuple[Pool | None, list[PooledDeb]]]:
+def _locked_pool(
+    store: Directory, timeout: float, *, mend: bool
+) -> Iterator[tuple[Pool | None, list[PooledDeb]]]:
     """The pool, and what is in it, with nobody else at work on it."""
     with open_pool(store, debfile.control) as pool:
-        if pool is not None:
-            pool.directory.lock(timeout)
-        yield pool, pool.debs() if pool is not None else []
+        if pool is None:
+            yield None, []
+            return
+        pool.directory.lock(timeout)
+        yield pool, pool.mended() if mend else pool.debs()
 
 
 def _manifests(store: Directory, numbers: Iterable[int]) -> list[Manifest]:

@@ -123,43 +123,56 @@ def received(parent: int, source: int, *, linked: bool) -> Iterator[tuple[str, s
     With `linked` it's a hard link where that can be; else a copy. OSError ENOSPC also where hardly
     any room would be left for others.
     """
-    size = os.fstat(source).st_size
-    name = f"{TEMPORARY}{os.getpid()}.{source}"
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(name, dir_fd=parent)
-    temporary = _link(source, parent, name) if linked else None
-    if temporary is None:
-        room = os.fstatvfs(parent)
-        spare = min(_SPARE, room.f_blocks * room.f_frsize // 50)
-        if size + spare > room.f_bavail * room.f_frsize:
+    name, temporary = _link(source, parent) if linked else ("", -1)
+    if temporary < 0:
+        size, room = os.fstat(source).st_size, os.fstatvfs(parent)
+        if size + min(_SPARE, room.f_blocks * room.f_frsize // 50) > room.f_bavail * room.f_frsize:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        temporary = os.open(name, _CREATE, 0o644, dir_fd=parent)
+        name, temporary = _new_temporary(parent)
     try:
-        # As long as it's locked, nobody takes it for what a process that died left.
-        fcntl.flock(temporary, fcntl.LOCK_EX)
         digest = _copy_and_hash(source, temporary)
         os.fsync(temporary)
-        yield name, digest, size
+        yield name, digest, os.fstat(temporary).st_size
     finally:
-        os.close(temporary)
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name, dir_fd=parent)
+        os.close(temporary)
+
+
+def _new_temporary(parent: int) -> tuple[str, int]:
+    """Name and descriptor of a new file. While it's locked, it's nothing that a crash left."""
+    while True:
+        name = f"{TEMPORARY}{os.urandom(8).hex()}"
+        descriptor = os.open(name, _CREATE, 0o644, dir_fd=parent)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if os.fstat(descriptor).st_nlink:
+            return name, descriptor
+        os.close(descriptor)  # somebody tidied up before it was locked
 
 
 _SPARE = 16 << 20
 """Bytes that stay free: a pool must not take the last ones from what is recorded."""
 
 
-def _link(source: int, parent: int, name: str) -> int | None:
-    """A descriptor of `name`, a hard link to the open file; None where there can't be one."""
+def _link(source: int, parent: int) -> tuple[str, int]:
+    """Name and descriptor of a hard link to an open file; -1 where there can't be one."""
+    name, descriptor = f"{TEMPORARY}{os.urandom(8).hex()}", -1
     try:
         # With a directory descriptor Python asks linkat(2) to follow /proc's link to the file.
         with directory("/") as root:
             place = f"/proc/self/fd/{source}"
             os.link(place, name, src_dir_fd=root, dst_dir_fd=parent, follow_symlinks=True)
-        return open_file_at(parent, name)
+        descriptor = open_file_at(parent, name)
+        # The lock is the file's, not the link's: another link of it may be on its way, too.
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.stat(name, dir_fd=parent)
     except OSError:
-        return None
+        if descriptor >= 0:
+            os.close(descriptor)
+        with contextlib.suppress(OSError):
+            os.unlink(name, dir_fd=parent)
+        return "", -1
+    return name, descriptor
 
 
 def _copy_and_hash(source: int, destination: int) -> str:

@@ -149,7 +149,9 @@ def _keep(
 
     with contextlib.ExitStack() as opened:
         # While apt runs its hook it holds dpkg's lock: nobody is about to unpack what waits.
-        local = pooling.local_debs(configuration, settled=door == "DPkg::Post-Invoke")
+        local = pooling.local_debs(
+            configuration, settled=door == "DPkg::Post-Invoke", of_root=False
+        )
         debs = opened.enter_context(local)
         lines = _record(configuration, door, requests, pooling.own_debs(debs))
         say(lines)
@@ -162,7 +164,7 @@ def _keep(
             troubles = pooled.troubles
         except AptkeepError as error:
             troubles = (error.one_line(),)
-    say(pooling.news(state, troubles, aloud=True, waiting=incoming.any_waiting(paths.state)))
+    say(pooling.news(state, troubles))
     return True
 
 
@@ -170,7 +172,7 @@ def _record(
     configuration: config.Configuration,
     door: str,
     requests: tuple[Request, ...],
-    own: Mapping[str, OwnDeb] = MappingProxyType({}),
+    own: Mapping[tuple[str, str], OwnDeb] = MappingProxyType({}),
 ) -> list[str]:
     state = State(configuration.paths.state)
     # Within the hook's own time, with some left to say why.

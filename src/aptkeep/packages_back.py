@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from aptkeep.errors import AptkeepError
 from aptkeep.explain import explained
-from aptkeep.machine.apt.archive import Archive, Solution, Wanted
+from aptkeep.machine.apt.archive import Archive, Solution, Wanted, newer
 from aptkeep.machine.apt.staging import Staging
 from aptkeep.model import Touched
 from aptkeep.plan import NOT_OFFERED, Install, Remove
 from aptkeep.snapshots import stage_from_snapshots
-from aptkeep.supply import stage_listed, stage_pooled
+from aptkeep.supply import pooled_versions, stage_listed, stage_pooled
 
 if TYPE_CHECKING:
     from aptkeep.machine.apt.config import Configuration
@@ -90,20 +91,26 @@ class PackagesBack:
     def why_missing(self, name: str) -> str | None:
         """What is known of a package that could be had nowhere."""
         damaged = self._damaged.get(name)
-        return f"{damaged}, and {NOT_OFFERED}" if damaged else None
+        return f"{NOT_OFFERED}, and {damaged}" if damaged else None
 
     def _plan(self, manifest: Manifest, offered: Offered | None = None) -> Plan:
         return self._planner.plan(manifest, self._planner.observe(), offered)
 
     def _stage(self, manifest: Manifest, staging: Staging) -> None:
-        steps = self._plan(manifest).of(Install)
-        wanted = {(step.name, step.version) for step in steps if step.version is not None}
         native = self._configuration.architecture
-        if wanted:
-            self._transaction.reporter.step("Checking the packages in the pool")
-            supply = stage_pooled(self._store, staging, wanted, native)
-            self.notes += supply.notes
-            self._damaged = supply.damaged
+        steps = self._plan(manifest).of(Install)
+        versions = {step.name: step.version for step in steps if step.version is not None}
+        try:
+            if self._latest:
+                pooled = pooled_versions(self._store, native)
+                versions |= {n: _newest(pooled[n]) for n in versions if n in pooled}
+            wanted = versions.items()
+            if wanted:
+                self._transaction.reporter.step("Checking the packages in the pool")
+                self._damaged = stage_pooled(self._store, staging, wanted, native).damaged
+                self.notes += [f"{name}: {text}" for name, text in self._damaged.items()]
+        except AptkeepError as error:
+            self.notes.append(error.one_line())
         self._transaction.staged = staging.versions
         if self._offline and len(staging.versions) < len(wanted):
             archives = self._configuration.paths.archives
@@ -182,6 +189,13 @@ def _wanted(todo: Plan, offered: Offered) -> list[Wanted]:
         if version is not None:
             wanted.append(Wanted(step.name, version))
     return wanted
+
+
+def _newest(versions: tuple[str, ...]) -> str:
+    newest = versions[0]
+    for version in versions[1:]:
+        newest = version if newer(version, newest) else newest
+    return newest
 
 
 def _other_versions(todo: Plan, solution: Solution) -> dict[str, str]:

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from aptkeep.machine.apt.config import Configuration
     from aptkeep.machine.incoming import Waiting
 
-    Listed = Callable[[PooledDeb], frozenset[str]]
-    """The SHA-256s that signed indexes give for a package, version and architecture."""
+    Listed = Callable[[PooledDeb], frozenset[str] | None]
+    """The SHA-256s that signed indexes give for a .deb; None where there are no indexes."""
 
 _BATCH, _BATCH_FILES = 64 << 20, 200
 """Bytes and files after which what was copied enters the index: who dies loses no more work."""
@@ -45,6 +45,7 @@ class OpenDeb:
     control: str
     name: str
     """The package, as apt prints its name."""
+    version: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,41 +58,56 @@ class Pooled:
 
 
 @contextlib.contextmanager
-def local_debs(configuration: Configuration, *, settled: bool) -> Iterator[list[OpenDeb]]:
+def local_debs(
+    configuration: Configuration, *, settled: bool, of_root: bool
+) -> Iterator[list[OpenDeb]]:
     """The local files that dpkg unpacked, open: who deletes one now doesn't delete the last copy.
 
     What is none of ours is dropped. So are files that dpkg didn't unpack, if no dpkg is at work
     that might yet do so (`settled`): one whose installation failed must not replace a good one.
+    `of_root`: the command that installed them is over, and they count only if root's they are.
     """
-    paths = configuration.paths
+    paths, dpkg_directory = configuration.paths, configuration.paths.dpkg_directory
     with contextlib.ExitStack() as stack:
         found = []
         for waiting in incoming.waiting(paths.state, paths.archives):
             if waiting.fetched:
                 continue
-            deb = _opened(configuration, waiting, stack)
+            deb = _opened(configuration, waiting, stack, of_root=of_root)
             if deb is None:
                 incoming.done(waiting)
-            elif debfile.unpacked(
-                deb.descriptor, paths.dpkg_directory, *pool.identity(deb.control)
-            ):
+            elif _unpacked(deb, dpkg_directory):
                 found.append(deb)
             elif settled:
                 incoming.done(waiting)
         yield found
 
 
-def own_debs(debs: Iterable[OpenDeb]) -> dict[str, OwnDeb]:
-    """For the manifest: these packages came from no repository."""
-    return {deb.name: OwnDeb.LOCAL for deb in debs}
+def _unpacked(deb: OpenDeb, dpkg_directory: str) -> bool:
+    name, _version, architecture = pool.identity(deb.control)
+    try:
+        return debfile.unpacked(deb.descriptor, dpkg_directory, name, architecture)
+    except ValueError:
+        return False
+
+
+def own_debs(debs: Iterable[OpenDeb]) -> dict[tuple[str, str], OwnDeb]:
+    """For the manifest: these packages, by name and version, came from no repository."""
+    return {(deb.name, deb.version): OwnDeb.LOCAL for deb in debs}
 
 
 def pool_local(configuration: Configuration, debs: Iterable[OpenDeb]) -> Pooled:
-    """Pool local files. Where others are at work on the pool, they wait on the root."""
+    """Pool local files. Where others are at work on the pool, or it's full, they wait here."""
+    debs = list(debs)
     try:
-        return _pool(configuration, debs, lambda _deb: Origin.LOCAL)
+        pooled = _pool(configuration, debs, lambda _deb: Origin.LOCAL)
     except LockedError:
-        return Pooled()
+        pooled = Pooled()
+    for deb in debs:
+        if os.path.lexists(deb.waiting.entry):
+            with contextlib.suppress(OSError):  # no room there either
+                incoming.take_in(deb.waiting, deb.descriptor)
+    return pooled
 
 
 def pool_fetched(configuration: Configuration, listed: Listed) -> Pooled:
@@ -105,7 +121,9 @@ def pool_fetched(configuration: Configuration, listed: Listed) -> Pooled:
 
     def origin(deb: PooledDeb) -> Origin | None:
         hashes = listed(deb)
-        return Origin.ARCHIVE if not hashes or deb.sha256 in hashes else None
+        if hashes is None or deb.sha256 in hashes:
+            return Origin.ARCHIVE
+        return None if hashes else Origin.LOCAL  # somebody put it into apt's cache
 
     added: list[PooledDeb] = []
     troubles: dict[str, None] = {}
@@ -134,36 +152,40 @@ def pool_rebuilt(configuration: Configuration, paths: Iterable[str]) -> Pooled:
         return _pool(configuration, debs, lambda _deb: Origin.REBUILT)
 
 
-def news(state: State, troubles: Iterable[str], *, aloud: bool, waiting: bool) -> list[str]:
-    """What is new of these troubles and of what nobody was told yet: each is said once.
-
-    `aloud`: somebody is there to be told. Once nothing is `waiting` any more, all is forgotten.
-    """
+def news(state: State, troubles: Iterable[str]) -> list[str]:
+    """What nobody was told of yet, of these troubles and of those found when nobody listened."""
     known = state.troubles()
     fresh = [text for text in dict.fromkeys((*known.unsaid, *troubles)) if text not in known.said]
-    said = known.said if waiting else ()
     with contextlib.suppress(StoreUnavailableError):  # then it's said again
-        state.save_troubles(
-            Troubles((*said, *fresh), ()) if aloud else Troubles(said, tuple(fresh))
-        )
-    return fresh if aloud else []
+        state.save_troubles(Troubles((*known.said, *fresh)))
+    return fresh
+
+
+def leave_for_later(state: State, troubles: Iterable[str]) -> None:
+    """Let a later hook tell of `troubles`, which are all that there are now."""
+    found = tuple(dict.fromkeys(troubles))
+    said = tuple(text for text in state.troubles().said if text in found)
+    state.save_troubles(Troubles(said, tuple(text for text in found if text not in said)))
 
 
 def _opened(
-    configuration: Configuration, file: Waiting, stack: contextlib.ExitStack
+    configuration: Configuration,
+    file: Waiting,
+    stack: contextlib.ExitStack,
+    *,
+    of_root: bool = False,
 ) -> OpenDeb | None:
-    descriptor = incoming.open_deb(file)
+    descriptor = incoming.open_deb(file, of_root=of_root)
     if descriptor is None:
         return None
     stack.callback(os.close, descriptor)
     try:
         control = debfile.control(descriptor)
-        name, architecture = pool.identity(control)
+        name, version, architecture = pool.identity(control)
     except ValueError:
         return None  # dpkg didn't take it either
-    return OpenDeb(
-        file, descriptor, control, package_name(name, architecture, configuration.architecture)
-    )
+    name = package_name(name, architecture, configuration.architecture)
+    return OpenDeb(file, descriptor, control, name, version)
 
 
 def _batches(waiting: Iterable[Waiting]) -> Iterator[list[Waiting]]:
@@ -238,9 +260,11 @@ class _Work:
             yield
         except StoreFullError:
             raise
-        except (AptkeepError, OSError, ValueError) as error:
-            self.troubles[f"{deb.waiting.path} is not kept: {error}"] = None
+        except ValueError as error:
+            self.troubles[f"{deb.name} {deb.version} is not kept: {error}"] = None
             self.finished.append(deb.waiting)
+        except (AptkeepError, OSError) as error:  # which may pass
+            self.troubles[f"{deb.name} {deb.version} is not kept: {error}"] = None
 
     def receive(
         self,
@@ -249,7 +273,8 @@ class _Work:
         origin: Callable[[PooledDeb], Origin | None],
     ) -> None:
         temporary, sha256, size = taken
-        came_from = "" if deb.waiting.fetched else deb.waiting.path
+        original = deb.waiting.path != deb.waiting.entry and not deb.waiting.fetched
+        came_from = deb.waiting.path if original else ""
         unplaced = pool.describe(deb.control, sha256, size, Origin.LOCAL, came_from)
         where = origin(unplaced)
         if where is None:
@@ -265,6 +290,9 @@ class _Work:
         entered = []
         for deb, temporary, described in self.received:
             with self.trying(deb):
+                rivals = [d for d in debs if d.key == described.key and d != described]
+                if rivals and not debfile.intact(deb.descriptor):
+                    raise ValueError("its file is damaged")  # dpkg left the other one in place
                 debs = into.add(described, temporary, debs)
                 entered.append((deb, described))
         into.write_index(debs)
@@ -288,6 +316,6 @@ def _altered(deb: PooledDeb) -> str:
 def _full(home: str) -> str:
     return (
         f"there is no room left in {home}: .deb files are not kept until there is. What was "
-        "installed from local files will be missing at the next start; make room, and run "
-        "'aptkeep record' while the files are still there"
+        "installed from local files will be missing at the next start, unless you make room and "
+        "run 'aptkeep record' before that"
     )

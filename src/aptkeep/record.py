@@ -73,13 +73,13 @@ def record(
     door: str,
     *,
     requests: tuple[Request, ...] = (),
-    own: Mapping[str, OwnDeb] = MappingProxyType({}),
+    own: Mapping[tuple[str, str], OwnDeb] = MappingProxyType({}),
     thorough: bool = False,
 ) -> Recorded:
     """Absorb what changed since the last observation. The caller holds the root's lock.
 
     `door` says what called; `requests` who asked for what, where apt's history log doesn't say;
-    `own` which of the packages that are here now came from no repository.
+    `own`, by name and version, which packages came from no repository.
     `thorough` looks into the store even where nothing changed: whether it's still the one that
     was recorded into, and whether sources can be proven by now.
 
@@ -174,7 +174,7 @@ def _into_store(  # noqa: PLR0917 - each is a different thing
     snapshot: observe.Snapshot,
     occasion: Occasion,
     changed: Collection[str],
-    own: Mapping[str, OwnDeb],
+    own: Mapping[tuple[str, str], OwnDeb],
 ) -> tuple[Recorded, Anchor | None]:
     home, relative = find_home(configuration.settings.home), configuration.settings.store
     now = snapshot.observation
@@ -244,12 +244,14 @@ def _keep_files(
             kept.put(store, path, wish, snapshot.contents[wish.sha256])
 
 
-def _with_own_debs(manifest: Manifest, now: Observation, own: Mapping[str, OwnDeb]) -> Manifest:
+def _with_own_debs(
+    manifest: Manifest, now: Observation, own: Mapping[tuple[str, str], OwnDeb]
+) -> Manifest:
     """`manifest`, with where the .debs came from of packages that are wanted just as they are."""
     packages = dict(manifest.packages)
-    for name, deb in own.items():
+    for (name, version), deb in own.items():
         wish, here = packages.get(name), now.packages.get(name)
-        if wish is not None and here is not None and wish.version == here.version:
+        if wish is not None and here is not None and wish.version == here.version == version:
             packages[name] = replace(wish, deb=deb)
     return replace(manifest, packages=packages) if packages != manifest.packages else manifest
 

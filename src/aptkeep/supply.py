@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from aptkeep.errors import AptkeepError, CorruptError
 from aptkeep.machine.apt import debfile
 from aptkeep.machine.dpkg import package_name
-from aptkeep.store.pool import open_pool
+from aptkeep.store.pool import Origin, open_pool
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -30,8 +30,7 @@ class Supply:
     """What was staged, and what could not be."""
 
     damaged: dict[str, str] = field(default_factory=dict)
-    """What is wrong with the pooled file of a package, by name."""
-    notes: list[str] = field(default_factory=list)
+    """What is wrong with the pooled file of a package, and can be done about it, by name."""
 
 
 def pooled_versions(store: Directory, native: str) -> dict[str, tuple[str, ...]]:
@@ -49,23 +48,28 @@ def stage_pooled(
 ) -> Supply:
     """Stage what the pool has of `wanted` (name and version)."""
     supply = Supply()
-    try:
-        with open_pool(store, debfile.control) as pool:
-            for deb in pool.debs() if pool is not None else ():
-                name = package_name(deb.name, deb.architecture, native)
-                if pool is None or (name, deb.version) not in wanted:
-                    continue
-                try:
-                    _copy(pool, deb, staging)
-                except CorruptError as error:
-                    supply.notes.append(error.one_line())
-                    supply.damaged[name] = error.brief
-                else:
-                    staging.add(name, deb.version, deb.paragraph)
-    except AptkeepError as error:
-        supply.notes.append(error.one_line())
-    except OSError as error:
-        supply.notes.append(f"not all of the pool could be used: {error}")
+    chosen: dict[str, PooledDeb] = {}
+    with open_pool(store, debfile.control) as pool:
+        for deb in pool.debs() if pool is not None else ():
+            name = package_name(deb.name, deb.architecture, native)
+            if (name, deb.version) in wanted:
+                chosen[name] = deb
+        for name, deb in chosen.items():
+            assert pool is not None  # noqa: S101 - or nothing was chosen
+            try:
+                _copy(pool, deb, staging)
+            except CorruptError as error:
+                supply.damaged[name] = f"its file in the pool is damaged ({error.brief})"
+            except AptkeepError as error:
+                supply.damaged[name] = error.brief
+            except OSError as error:
+                supply.damaged[name] = f"its file in the pool can't be used: {error.strerror}"
+            else:
+                staging.add(name, deb.version, deb.paragraph)
+                continue
+            if deb.origin is not Origin.ARCHIVE:
+                again = f" from {deb.came_from}" if deb.came_from else ""
+                supply.damaged[name] += f"; install it again{again}"
     return supply
 
 

@@ -20,11 +20,11 @@ from aptkeep.errors import AptkeepError
 from aptkeep.machine import incoming
 from aptkeep.machine.apt import debfile
 from aptkeep.machine.apt.archive import Archive
-from aptkeep.machine.dpkg import read_packages
+from aptkeep.machine.dpkg import package_name, read_packages
 from aptkeep.machine.run import run
 from aptkeep.machine.state import State
 from aptkeep.model import OwnDeb
-from aptkeep.pooling import local_debs, news, pool_fetched, pool_local, pool_rebuilt
+from aptkeep.pooling import leave_for_later, local_debs, pool_fetched, pool_local, pool_rebuilt
 from aptkeep.record import record
 from aptkeep.store import generations
 from aptkeep.store.home import find as find_home
@@ -45,15 +45,21 @@ def keep_pool(configuration: Configuration) -> list[str]:
 
     The caller holds no lock. Raises AptkeepError where the store can't be used.
     """
+    paths = configuration.paths
     if configuration.settings.pool_keep == "none":
+        for file in incoming.waiting(paths.state, paths.archives):
+            incoming.done(file)
         return []
     archive = functools.cache(lambda: Archive(configuration.architecture, write_caches=False))
     with _alone(configuration):
-        with local_debs(configuration, settled=False) as debs:
+        with local_debs(configuration, settled=False, of_root=True) as debs:
             troubles = list(pool_local(configuration, debs).troubles)
-        troubles += pool_fetched(configuration, lambda deb: archive().listed(deb.key)).troubles
+        there_are_lists = _have_lists(paths.lists)
+        troubles += pool_fetched(
+            configuration, lambda deb: archive().listed(deb.key) if there_are_lists else None
+        ).troubles
         keep_within_bounds(configuration, lambda deb: deb.sha256 in archive().listed(deb.key))
-        if not incoming.any_waiting(configuration.paths.state):
+        if there_are_lists and not incoming.any_waiting(paths.state):
             troubles += _rebuild(configuration, archive)
     return troubles
 
@@ -68,9 +74,7 @@ def go_on(configuration: Configuration) -> None:
         os.nice(10)
         _soft, hard = resource.getrlimit(resource.RLIMIT_AS)
         resource.setrlimit(resource.RLIMIT_AS, (hard, hard))  # a hook's child has less
-        troubles = keep_pool(configuration)
-        waiting = incoming.any_waiting(state.path)
-        news(state, troubles, aloud=False, waiting=waiting)
+        leave_for_later(state, keep_pool(configuration))
 
 
 def in_background(configuration: Configuration) -> None:
@@ -100,10 +104,7 @@ def _alone(configuration: Configuration) -> Iterator[None]:
 def _rebuild(configuration: Configuration, archive: Callable[[], Archive]) -> list[str]:
     """Rebuild, with dpkg-repack(1), the wanted packages that nobody has a .deb of."""
     lost = _without_deb(configuration)
-    listed = os.listdir(configuration.paths.lists) if lost else []
-    if not any("_Packages" in name for name in listed):
-        return []  # without lists nobody knows what repositories offer
-    offered = archive().offered(lost)
+    offered = archive().offered(lost) if lost else {}
     lost = [name for name in lost if not offered.get(name)]
     if not lost:
         return []
@@ -119,12 +120,23 @@ def _rebuild(configuration: Configuration, archive: Callable[[], Archive]) -> li
                 troubles.append(f"{name} can't be rebuilt: {completed.last_words()}")
         paths = [os.path.join(place, name) for name in sorted(os.listdir(place))]
         pooled = pool_rebuilt(configuration, paths)
-    rebuilt = {deb.name for deb in pooled.added}
-    own = {name: OwnDeb.REBUILT for name in lost if name.partition(":")[0] in rebuilt}
+    native = configuration.architecture
+    own = {
+        (package_name(deb.name, deb.architecture, native), deb.version): OwnDeb.REBUILT
+        for deb in pooled.added
+    }
     if own:
         with State(configuration.paths.state).locked(configuration.settings.lock_timeout):
             record(configuration, "dpkg-repack", own=own)
     return [*troubles, *pooled.troubles]
+
+
+def _have_lists(directory: str) -> bool:
+    """Whether apt knows what repositories offer."""
+    try:
+        return any("_Packages" in name for name in os.listdir(directory))
+    except FileNotFoundError:
+        return False
 
 
 def _without_deb(configuration: Configuration) -> list[str]:

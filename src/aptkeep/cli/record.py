@@ -6,7 +6,7 @@ import click
 
 from aptkeep.cli import context, output
 from aptkeep.errors import UsageError
-from aptkeep.machine.state import State
+from aptkeep.machine.state import State, Troubles
 from aptkeep.pooling import local_debs, own_debs
 from aptkeep.record import record
 from aptkeep.upkeep import keep_pool
@@ -25,11 +25,15 @@ def command(*, options: tuple[str, ...], as_json: bool) -> None:
             details="it doesn't know what came with the image; nothing was recorded",
             resolution="run 'aptkeep start' first, at best when the machine starts",
         )
-    with local_debs(configuration, settled=False) as debs, context.locked(configuration):
+    with (
+        local_debs(configuration, settled=False, of_root=True) as debs,
+        context.locked(configuration),
+    ):
         own = own_debs(debs)
         recorded = record(configuration, "aptkeep record", own=own, thorough=True)
     # Who runs this is, more often than not, about to throw the root away.
     troubles = keep_pool(configuration)
+    State(configuration.paths.state).save_troubles(Troubles(said=tuple(troubles)))
     number = recorded.generation.number if recorded.generation else None
     if as_json:
         output.as_json(

@@ -2,7 +2,8 @@
 
 Each is one entry: a hard link to an archive that apt fetched, which outlives apt's cache, or a
 symbolic link to a file that somebody named, which stays where it is. Both are whole the moment
-they're there, so there's nothing to repair after a crash.
+they're there, so there's nothing to repair after a crash. A local file that has to wait longer is
+copied.
 
 On the path of `DPkg::Pre-Install-Pkgs`, which is apt's hottest: the standard library only.
 """
@@ -10,8 +11,12 @@ On the path of `DPkg::Pre-Install-Pkgs`, which is apt's hottest: the standard li
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import re
+import shutil
 import stat
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,6 +25,12 @@ if TYPE_CHECKING:
 
 DIRECTORY = "incoming"
 """Below aptkeep's state directory."""
+BESIDE = "aptkeep"
+"""A directory in apt's cache of archives, for links where the cache is a file system of its own.
+
+apt-get(8) clean and its like look at the files beside it only.
+"""
+_ENTRY, _COPY = re.compile(r"[0-9]+(\.copy)?"), ".copy"
 _MAGIC = b"!<arch>\n"
 _MOST = 10_000
 """Files and directories of one `dpkg --recursive` that are looked at."""
@@ -77,7 +88,10 @@ def _below(directory: str) -> list[str]:
     found: list[str] = []
     seen: set[tuple[int, int]] = set()
     for place, directories, names in os.walk(directory, followlinks=True):
-        here = os.stat(place)
+        try:
+            here = os.stat(place)
+        except OSError:
+            continue
         if (here.st_dev, here.st_ino) in seen or len(seen) > _MOST:
             directories.clear()
             continue
@@ -87,29 +101,69 @@ def _below(directory: str) -> list[str]:
 
 
 def catch(state: str, paths: Iterable[str], *, archives: str = "") -> None:
-    """Make an entry of each file; those below the directory `archives` are apt's own.
-
-    What can't be linked, because it lies on another file system, is an entry by its path.
-    """
+    """Make an entry of each file; those in the directory `archives` are apt's own."""
     incoming = os.path.join(state, DIRECTORY)
     os.makedirs(incoming, mode=0o700, exist_ok=True)
-    number = max((int(name) for name in os.listdir(incoming) if name.isdigit()), default=0)
+    number = time.time_ns()
     for path in paths:
-        number += 1
-        entry = os.path.join(incoming, f"{number:09d}")
-        with contextlib.suppress(OSError):
-            if archives and path.startswith(archives) and not os.path.islink(path):
-                with contextlib.suppress(OSError):
-                    os.link(path, entry)
-                    continue
-            os.symlink(path, entry)
+        while True:
+            number += 1
+            try:
+                _catch(path, os.path.join(incoming, str(number)), archives)
+            except FileExistsError:
+                continue
+            except OSError:
+                pass
+            break
+
+
+def _catch(path: str, entry: str, archives: str) -> None:
+    if is_fetched(path, archives) and not os.path.islink(path):
+        try:
+            os.link(path, entry)
+        except FileExistsError:
+            raise
+        except OSError:  # it lies on another file system
+            beside = os.path.join(archives, BESIDE)
+            with contextlib.suppress(OSError):
+                os.makedirs(beside, mode=0o700, exist_ok=True)
+                os.link(path, os.path.join(beside, os.path.basename(entry)))
+                path = os.path.join(beside, os.path.basename(entry))
+        else:
+            return
+    os.symlink(path, entry)
+
+
+def is_fetched(path: str, archives: str) -> bool:
+    """Whether a file lies in apt's cache of archives, so that apt fetched it."""
+    cache = archives.rstrip("/")
+    return os.path.dirname(os.path.normpath(path)) in (cache, os.path.join(cache, BESIDE))
+
+
+def take_in(file: Waiting, descriptor: int) -> None:
+    """Copy what a local entry leads to onto the root, where only root can change it.
+
+    For a file that has to wait longer than the command that installed it. OSError where there's
+    no room for it.
+    """
+    if file.entry.endswith(_COPY):
+        return
+    room = os.statvfs(os.path.dirname(file.entry))
+    if os.fstat(descriptor).st_size > room.f_bavail * room.f_frsize // 2:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    temporary = f"{file.entry}.new"
+    with open(descriptor, "rb", closefd=False) as source, open(temporary, "wb") as copy:
+        source.seek(0)
+        shutil.copyfileobj(source, copy, 1 << 20)
+    os.rename(temporary, file.entry + _COPY)
+    os.unlink(file.entry)
 
 
 def waiting(state: str, archives: str) -> list[Waiting]:
     """What waits, oldest first. Entries vanish while another process pools them."""
     incoming = os.path.join(state, DIRECTORY)
     try:
-        names = sorted(name for name in os.listdir(incoming) if name.isdigit())
+        names = sorted(name for name in os.listdir(incoming) if _ENTRY.fullmatch(name))
     except FileNotFoundError:
         return []
     found = []
@@ -119,31 +173,33 @@ def waiting(state: str, archives: str) -> list[Waiting]:
             path = os.readlink(entry)
         except FileNotFoundError:
             continue
-        except OSError:  # EINVAL: a hard link
-            found.append(Waiting(entry, entry, fetched=True))
+        except OSError:  # EINVAL: it's no symbolic link
+            found.append(Waiting(entry, entry, fetched=not name.endswith(_COPY)))
         else:
-            found.append(Waiting(entry, path, fetched=path.startswith(archives)))
+            found.append(Waiting(entry, path, is_fetched(path, archives)))
     return found
 
 
 def any_waiting(state: str) -> bool:
     """Whether anything waits."""
     try:
-        return any(name.isdigit() for name in os.listdir(os.path.join(state, DIRECTORY)))
+        return any(_ENTRY.fullmatch(name) for name in os.listdir(os.path.join(state, DIRECTORY)))
     except FileNotFoundError:
         return False
 
 
-def open_deb(file: Waiting) -> int | None:
+def open_deb(file: Waiting, *, of_root: bool = False) -> int | None:
     """A descriptor of a regular file that begins as a .deb does (deb(5)); None for anything else.
 
-    A fifo or a device is not waited for.
+    A fifo or a device is not waited for. `of_root`: only what nobody but root could have written.
     """
     try:
         descriptor = os.open(file.path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     except OSError:
         return None
-    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+    found = os.fstat(descriptor)
+    trusted = found.st_uid == 0 and not found.st_mode & 0o022
+    if stat.S_ISREG(found.st_mode) and (trusted or not of_root):
         with contextlib.suppress(OSError):
             if os.pread(descriptor, len(_MAGIC), 0) == _MAGIC:
                 return descriptor
@@ -153,5 +209,7 @@ def open_deb(file: Waiting) -> int | None:
 
 def done(file: Waiting) -> None:
     """Drop an entry: it's pooled, or is none of ours."""
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(file.entry)
+    beside = f"/{BESIDE}/{os.path.basename(file.entry)}"
+    for path in (file.entry, file.path if file.path.endswith(beside) else file.entry):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)

@@ -14,6 +14,8 @@ import contextlib
 import hashlib
 import os
 import re
+import stat
+import time
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -94,14 +96,28 @@ class Pool:
         for deb in found.values():
             rival = newest.get(deb.key)
             if rival is None or self._came(rival) <= self._came(deb):
+                newest.pop(deb.key, None)
                 newest[deb.key] = deb
         return list(newest.values())
+
+    def mended(self) -> list[PooledDeb]:
+        """Everything in the pool; the index is whole then, and what doesn't count is gone."""
+        debs = self.debs()
+        files = {deb.filename for deb in debs}
+        lost = [name for name in self.directory.names() if _NAME.fullmatch(name)]
+        lost = [name for name in lost if name not in files and self._read(name) is not None]
+        if lost or [deb.paragraph for deb in self._indexed()] != [deb.paragraph for deb in debs]:
+            for name in lost:
+                self.directory.remove(name)
+            self.write_index(debs)
+        return debs
 
     def add(self, deb: PooledDeb, temporary: str, debs: Iterable[PooledDeb]) -> list[PooledDeb]:
         """`debs` with another one, which has its name in the pool then, though not in the index.
 
         It takes the place of what has the same package name, version and architecture.
         """
+        self._clear(deb.filename)
         self.directory.rename(temporary, deb.filename)
         debs = list(debs)
         for other in debs:
@@ -112,6 +128,7 @@ class Pool:
     def write_index(self, debs: Iterable[PooledDeb]) -> None:
         """Make `debs` the index."""
         content = "".join(f"{deb.paragraph}\n\n" for deb in debs)
+        self._clear(INDEX)
         self.directory.write(INDEX, content.encode("utf-8", "surrogateescape"))
         self.directory.remove_unfinished()
 
@@ -141,8 +158,8 @@ class Pool:
     def _indexed(self) -> Iterator[PooledDeb]:
         try:
             content = self.directory.read(INDEX, _INDEX_LIMIT)
-        except (FileNotFoundError, IsADirectoryError):
-            return
+        except (OSError, AptkeepError):
+            return  # as good as none
         for paragraph in content.decode("utf-8", "surrogateescape").split("\n\n"):
             deb = _parse(paragraph.strip("\n"))
             if deb is not None:
@@ -165,6 +182,12 @@ class Pool:
             return describe(control, digest.hexdigest(), size, Origin.LOCAL, filename=name)
         except (OSError, ValueError, AptkeepError):
             return None  # not a .deb that was pooled
+
+    def _clear(self, name: str) -> None:
+        """Move aside a directory that is where a file belongs, whoever put it there."""
+        found = self.directory.stat(name)
+        if found is not None and stat.S_ISDIR(found.st_mode):
+            self.directory.rename(name, f"{name}.aside-{time.time_ns()}")
 
     def _came(self, deb: PooledDeb) -> float:
         found = self.directory.stat(deb.filename)
@@ -195,13 +218,9 @@ def describe(  # noqa: PLR0917 - each is a field
             ours = match is None or _OURS.fullmatch(match[1]) is not None
         if not ours and line.strip():
             lines.append(line.rstrip())
-    fields = _fields("\n".join(lines))
-    try:
-        name, version, architecture = (fields[f] for f in ("package", "version", "architecture"))
-    except KeyError as error:
-        raise ValueError(f"its control file has no {error}") from None
     if not filename:
-        quoted = (re.sub(r"[^A-Za-z0-9.+~-]", "%", part) for part in (name, version, architecture))
+        parts = identity("\n".join(lines))
+        quoted = (re.sub(r"[^A-Za-z0-9.+~-]", "%", part) for part in parts)
         filename = f"{'_'.join(quoted)[-200:].lstrip('.')}.{sha256[:12]}.deb"
     lines += [
         f"Filename: ./{filename}",
@@ -218,11 +237,11 @@ def describe(  # noqa: PLR0917 - each is a field
     return deb
 
 
-def identity(control: str) -> tuple[str, str]:
-    """Package name and architecture in a control file; ValueError where one is missing."""
+def identity(control: str) -> tuple[str, str, str]:
+    """Name, version and architecture in a control file; ValueError where one is missing."""
     fields = _fields(control)
     try:
-        return fields["package"], fields["architecture"]
+        return fields["package"], fields["version"], fields["architecture"]
     except KeyError as error:
         raise ValueError(f"its control file has no {error}") from None
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import lzma
 import os
+import zlib
 from typing import TYPE_CHECKING, BinaryIO
 
 import apt_inst
@@ -23,7 +25,7 @@ def control(descriptor: int) -> str:
 
 
 def unpacked(descriptor: int, dpkg_directory: str, name: str, architecture: str) -> bool:
-    """Whether it's this very .deb that dpkg unpacked last, of all with that name and version.
+    """Whether it's just such a .deb that dpkg unpacked last, of all with that name.
 
     dpkg keeps a .deb's maintainer scripts and checksums as they are (`/var/lib/dpkg/info`). One
     whose installation failed early leaves those of the version before.
@@ -54,32 +56,62 @@ def _members(descriptor: int, names: tuple[str, ...]) -> dict[str, bytes]:
         raise ValueError(f"it is no Debian package, or damaged: {error}") from error
 
 
+def intact(descriptor: int) -> bool:
+    """Whether the data of a .deb can be unpacked, by the checksums of its compression.
+
+    Only for what the standard library can unpack (xz and gzip); else it's taken to be so.
+    """
+    try:
+        position, size, name = _member(descriptor, "data.tar")
+        if name.endswith(".xz"):
+            unpacker: lzma.LZMADecompressor | zlib._Decompress = lzma.LZMADecompressor()
+        elif name.endswith(".gz"):
+            unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16)
+        else:
+            return os.fstat(descriptor).st_size >= position + size
+        end = position + size
+        while position < end and not unpacker.eof:
+            piece = os.pread(descriptor, min(1 << 16, end - position), position)
+            if not piece:
+                return False
+            unpacker.decompress(piece)
+            position += len(piece)
+    except (lzma.LZMAError, zlib.error, OSError, ValueError):
+        return False
+    return unpacker.eof
+
+
 @contextlib.contextmanager
 def _control_archive(descriptor: int) -> Iterator[BinaryIO]:
     """A .deb in memory with the same control archive and no data (deb(5)).
 
     apt's library goes through all of a file, however large, and ends the process where it can't.
     """
+    position, size, name = _member(descriptor, "control.tar")
+    if not 0 < size <= _LARGEST:
+        raise ValueError(f"its control archive has {size} bytes")
+    content = os.pread(descriptor, size, position)
+    if len(content) != size:
+        raise ValueError("it is cut off")
     with os.fdopen(os.memfd_create("control"), "w+b") as stream:
         stream.write(_MAGIC + _header("debian-binary", 4) + b"2.0\n")
-        position = len(_MAGIC)
-        for _member in range(_MOST_MEMBERS):
-            header = os.pread(descriptor, _HEADER, position)
-            name, size = header[:16].decode("ascii").rstrip(" /"), int(header[48:58])
-            position += _HEADER
-            if name.startswith("control.tar"):
-                if not 0 < size <= _LARGEST:
-                    raise ValueError(f"its control archive has {size} bytes")
-                content = os.pread(descriptor, size, position)
-                if len(content) != size:
-                    raise ValueError("it is cut off")
-                stream.write(_header(name, size) + content + b"\n" * (size % 2))
-                stream.write(_header("data.tar", 0))
-                stream.seek(0)
-                yield stream
-                return
-            position += size + size % 2
-        raise ValueError("it has no control archive")
+        stream.write(_header(name, size) + content + b"\n" * (size % 2))
+        stream.write(_header("data.tar", 0))
+        stream.seek(0)
+        yield stream
+
+
+def _member(descriptor: int, wanted: str) -> tuple[int, int, str]:
+    """Position, size in bytes and name of the member whose name begins so; ValueError for none."""
+    position = len(_MAGIC)
+    for _member in range(_MOST_MEMBERS):
+        header = os.pread(descriptor, _HEADER, position)
+        name, size = header[:16].decode("ascii").rstrip(" /"), int(header[48:58])
+        position += _HEADER
+        if name.startswith(wanted):
+            return position, size, name
+        position += size + size % 2
+    raise ValueError(f"it has no {wanted}")
 
 
 _MAGIC, _HEADER, _MOST_MEMBERS = b"!<arch>\n", 60, 8

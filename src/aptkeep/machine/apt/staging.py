@@ -7,6 +7,7 @@ sources and caches stay as they are. Any apt since 1.1 reads it.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from typing import TYPE_CHECKING
@@ -101,7 +102,7 @@ class Staging:
                     os.unlink(entry.path)
             _link(originals, os.path.join(self._place, directory))
         source = f"deb [trusted=yes] file:{self.debs} ./\n"
-        self._write("sources", "00aptkeep.list", source)
+        self._write("sources", "aptkeep-staged.list", source)
         # As apt itself names them (URItoFileName).
         listed = f"{self.debs.replace('_', '%5f').replace('/', '_')}_._"
         self._write("lists", f"{listed}Release", f"Origin: {ORIGIN}\nLabel: {ORIGIN}\n")
@@ -113,7 +114,9 @@ class Staging:
 
     def _write(self, directory: str, name: str, content: str) -> None:
         path = os.path.join(self._place, directory, name)
-        with open(path, "w", encoding="utf-8", errors="surrogateescape") as stream:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)  # never through a link to one of apt's own
+        with open(path, "x", encoding="utf-8", errors="surrogateescape") as stream:
             stream.write(content)
 
     def _remove(self) -> None:
