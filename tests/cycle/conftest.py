@@ -78,8 +78,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def local_image(workstation_image: Image) -> Image:
-    """The image with aptkeep that knows no repository but those of the tests."""
-    return images.without_archive(workstation_image)
+    """The image with aptkeep that knows no repository but those of the tests, and keeps no pool.
+
+    What the tests of `pool` hold isn't held here once more.
+    """
+    return images.without_pool(images.without_archive(workstation_image))
 
 
 @pytest.fixture

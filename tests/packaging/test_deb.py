@@ -25,7 +25,11 @@ DIST_PACKAGES = "/usr/lib/python3/dist-packages/"
 # What is run and not imported: keys and signatures are looked at with GnuPG.
 RUN = {"gpg", "gpgv"}
 # The Debian package that brings each module which isn't Python's own.
-BRINGS = {"apt_pkg": "python3-apt", "click": "python3-click", "jsonschema": "python3-jsonschema"}
+BRINGS = {
+    **dict.fromkeys(("apt_pkg", "apt_inst"), "python3-apt"),
+    "click": "python3-click",
+    "jsonschema": "python3-jsonschema",
+}
 
 
 class Deb:

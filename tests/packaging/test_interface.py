@@ -47,7 +47,7 @@ def _options(command: click.Command) -> set[str]:
 
 def _settings_read() -> set[str]:
     config = (source.top() / "src/aptkeep/machine/apt/config.py").read_text()
-    return set(re.findall(r'"(Aptkeep::[A-Za-z:]+)"', config))
+    return set(re.findall(r'"(Aptkeep::[A-Za-z:-]+)"', config))
 
 
 class TestManPage:

@@ -202,6 +202,13 @@ def without_archive(image: Image) -> Image:
     return extend(image, "no-archive", [["rm", "/etc/apt/sources.list.d/debian.sources"]])
 
 
+def without_pool(image: Image) -> Image:
+    """The image with aptkeep's pool off: what is missing at a start comes from repositories."""
+    return extend(
+        image, "no-pool", files={"/etc/apt/apt.conf.d/88no-pool": b'Aptkeep::Pool::Keep "none";\n'}
+    )
+
+
 def prune() -> None:
     """Remove layers that nobody used for a long time: two weeks, or six hours if made for one .deb.
 

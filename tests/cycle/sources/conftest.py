@@ -53,4 +53,4 @@ def curl_image(suite: str, aptkeep_deb: Path) -> Image:
         [["dpkg", "-i", at], ["rm", at]],
         files={at: aptkeep_deb.read_bytes()},
     )
-    return images.without_archive(made)
+    return images.without_pool(images.without_archive(made))

@@ -74,7 +74,7 @@ def image_with_keys(  # noqa: PLR0917 - fixtures
             shipped.update(case.key_files(vendor_key, other_key))
     deb = keyring_package("image-keyrings", shipped, {}, scratch / "image-keyrings")
     return images.extend(
-        images.without_archive(workstation_image),
+        images.without_pool(images.without_archive(workstation_image)),
         "test",
         [["dpkg", "-i", "/root/it.deb"], ["rm", "/root/it.deb"]],
         files={"/root/it.deb": deb.read_bytes()},

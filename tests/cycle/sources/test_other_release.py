@@ -34,7 +34,8 @@ def new_suite(suite: str) -> str:
 @pytest.fixture
 def new_image(new_suite: str, aptkeep_deb: Path) -> Image:
     """An image of the other release."""
-    return images.without_archive(images.workstation(new_suite, aptkeep_deb))
+    workstation = images.workstation(new_suite, aptkeep_deb)
+    return images.without_pool(images.without_archive(workstation))
 
 
 def test_sources_of_the_old_release_are_set_aside(  # noqa: PLR0917 - fixtures
