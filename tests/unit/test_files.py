@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import hashlib
 import os
+import signal
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -207,3 +210,174 @@ def test_a_lock_that_becomes_free_in_time_is_taken(parent: int, tmp_path: Path) 
         return False
 
     files.lock(parent, 600, "it", free_it)
+
+
+# -- receiving
+
+
+@contextlib.contextmanager
+def source(directory: Path, content: bytes = b"a deb") -> Iterator[int]:
+    """A descriptor of a file outside `parent`, read to its end by somebody."""
+    (directory / "from").mkdir(exist_ok=True)
+    path = directory / "from/x.deb"
+    path.write_bytes(content)
+    path.chmod(0o600)
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.read(descriptor, 100)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def alarm(seconds: float) -> Iterator[None]:
+    """Fail where something waits for ever."""
+
+    def late(number: int, frame: object) -> None:
+        raise TimeoutError(f"not done within {seconds:g} seconds")
+
+    old = signal.signal(signal.SIGALRM, late)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, old)
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_what_is_received_is_whole_and_has_its_sum(
+    parent: int, tmp_path: Path, *, linked: bool
+) -> None:
+    with source(tmp_path) as descriptor:
+        with files.received(parent, descriptor, linked=linked) as (name, sha256, size):
+            assert (tmp_path / name).read_bytes() == b"a deb"
+            assert (sha256, size) == (hashlib.sha256(b"a deb").hexdigest(), 5)
+            assert name.startswith(files.TEMPORARY)
+            same = (tmp_path / name).stat().st_ino == os.fstat(descriptor).st_ino
+            assert same is linked
+            assert linked or stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o644
+            (tmp_path / name).rename(tmp_path / "kept")
+        assert (tmp_path / "kept").read_bytes() == b"a deb"
+
+
+def test_what_nobody_gave_a_name_is_gone(parent: int, tmp_path: Path) -> None:
+    with source(tmp_path) as descriptor:
+        with files.received(parent, descriptor, linked=False):
+            pass
+        with (
+            pytest.raises(KeyError),
+            files.received(parent, descriptor, linked=True),
+        ):
+            raise KeyError
+    assert [path.name for path in tmp_path.iterdir()] == ["from"]
+    assert (tmp_path / "from/x.deb").read_bytes() == b"a deb"
+
+
+def test_what_can_not_be_linked_is_copied(
+    parent: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another file system, as a home mostly is one."""
+
+    def refuse(*_arguments: object, **_options: object) -> None:
+        raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+    monkeypatch.setattr(os, "link", refuse)
+    with (
+        source(tmp_path) as descriptor,
+        files.received(parent, descriptor, linked=True) as (name, _sha256, _size),
+    ):
+        assert (tmp_path / name).read_bytes() == b"a deb"
+        assert (tmp_path / name).stat().st_ino != os.fstat(descriptor).st_ino
+
+
+def test_a_file_that_was_deleted_meanwhile_is_received(parent: int, tmp_path: Path) -> None:
+    """Who holds it open holds the last copy."""
+    with source(tmp_path) as descriptor:
+        (tmp_path / "from/x.deb").unlink()
+        with files.received(parent, descriptor, linked=True) as (name, _sha256, _size):
+            assert (tmp_path / name).read_bytes() == b"a deb"
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_one_file_can_be_received_twice_at_once(
+    parent: int, tmp_path: Path, *, linked: bool
+) -> None:
+    """apt installed the same archive of its cache twice: both wait in one batch."""
+    with source(tmp_path) as descriptor:
+        again = os.open(tmp_path / "from/x.deb", os.O_RDONLY)
+        with (
+            alarm(0.3),
+            files.received(parent, descriptor, linked=linked) as (one, sha256, _),
+            files.received(parent, again, linked=linked) as (other, same, _),
+        ):
+            assert one != other
+            assert sha256 == same
+        os.close(again)
+
+
+def test_no_copy_takes_the_last_room(
+    parent: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Recording must go on; a link takes no room."""
+    words = list(os.statvfs(tmp_path))
+    words[4] = 0  # f_bavail
+    monkeypatch.setattr(os, "fstatvfs", lambda _descriptor: os.statvfs_result(words))
+    with source(tmp_path) as descriptor:
+        with (
+            pytest.raises(OSError, match="No space left") as caught,
+            files.received(parent, descriptor, linked=False),
+        ):
+            pass
+        assert caught.value.errno == errno.ENOSPC
+        with files.received(parent, descriptor, linked=True):
+            pass
+    assert [path.name for path in tmp_path.iterdir()] == ["from"]
+
+
+@pytest.mark.parametrize(("free", "fits"), [(16 << 20, False), ((16 << 20) + 8192, True)])
+def test_some_room_stays_free(
+    parent: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, free: int, fits: bool
+) -> None:
+    words = (4096, 4096, 10**9, free // 4096, free // 4096, *os.statvfs(tmp_path)[5:])
+    monkeypatch.setattr(os, "fstatvfs", lambda _descriptor: os.statvfs_result(words))
+    outcome = contextlib.nullcontext() if fits else pytest.raises(OSError, match="No space left")
+    with source(tmp_path) as d, outcome, files.received(parent, d, linked=False):
+        pass
+
+
+def test_a_disk_that_is_full_half_way_leaves_nothing(parent: int, tmp_path: Path) -> None:
+    with (
+        source(tmp_path, b"x" * 100) as descriptor,
+        no_file_longer_than(50),
+        pytest.raises(OSError, match="too large"),
+        files.received(parent, descriptor, linked=False),
+    ):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == ["from"]
+
+
+def test_what_somebody_is_receiving_is_no_leftover(parent: int, tmp_path: Path) -> None:
+    (tmp_path / ".new-77.5").write_bytes(b"of a process that died")
+    (tmp_path / ".new-x").symlink_to("from")
+    with (
+        source(tmp_path) as descriptor,
+        files.received(parent, descriptor, linked=False) as (name, _sha256, _size),
+    ):
+        files.remove_unfinished(parent)
+        assert (tmp_path / name).read_bytes() == b"a deb"
+        assert not (tmp_path / ".new-77.5").exists()
+    files.remove_unfinished(parent)
+    assert not (tmp_path / name).exists()
+
+
+def test_two_machines_with_the_same_process_number(parent: int, tmp_path: Path) -> None:
+    """They share a home, and in containers low numbers are the rule."""
+    with (
+        source(tmp_path) as descriptor,
+        files.received(parent, descriptor, linked=False) as (name, _sha256, _size),
+    ):
+        with files.received(parent, descriptor, linked=False) as (another, _sha256, _size):
+            assert name != another
+        assert (tmp_path / name).read_bytes() == b"a deb"

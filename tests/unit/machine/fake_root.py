@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from aptkeep.machine.apt.config import Configuration, Paths, Settings
@@ -38,7 +39,10 @@ class FakeRoot:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.paths = Paths(**{name: str(path / place) for name, place in _PLACES.items()})
+        self.paths = Paths(
+            **{name: f"{path}/{place}".rstrip("/") for name, place in _PLACES.items()}
+        )
+        self.paths = replace(self.paths, archives=f"{self.paths.archives}/")
         self.configuration = Configuration(self.paths, Settings(), NATIVE)
 
     def write(self, place: str, content: str | bytes, mode: int = 0o644) -> str:
