@@ -50,3 +50,15 @@ def test_no_name_of_the_users_comes_before_ours(root: FakeRoot) -> None:
 
 def test_a_root_without_pins(root: FakeRoot) -> None:
     assert written(root, {}) == {"00aptkeep": ""}
+
+
+def test_what_is_staged_is_pinned_before_the_same_version_elsewhere(root: FakeRoot) -> None:
+    directory = root.path / "pins"
+    directory.mkdir()
+    versions = {"vim": "1", "nano": "2"}
+    preferences.write(str(directory), root.paths, versions, "amd64", staged={"vim", "absent"})
+    assert (directory / "00aptkeep").read_text(encoding="ascii") == (
+        "Package: nano:amd64\nPin: version 2\nPin-Priority: 1001\n\n"
+        "Package: vim:amd64\nPin: release o=aptkeep\nPin-Priority: 1002\n\n"
+        "Package: vim:amd64\nPin: version 1\nPin-Priority: 1001\n\n"
+    )
