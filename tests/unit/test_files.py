@@ -6,7 +6,6 @@ import contextlib
 import errno
 import hashlib
 import os
-import signal
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +14,7 @@ import pytest
 
 from aptkeep import files
 from aptkeep.errors import LockedError
-from unit.limits import no_file_longer_than
+from unit.limits import alarm, no_file_longer_than
 
 
 @pytest.fixture
@@ -228,22 +227,6 @@ def source(directory: Path, content: bytes = b"a deb") -> Iterator[int]:
         yield descriptor
     finally:
         os.close(descriptor)
-
-
-@contextlib.contextmanager
-def alarm(seconds: float) -> Iterator[None]:
-    """Fail where something waits for ever."""
-
-    def late(number: int, frame: object) -> None:
-        raise TimeoutError(f"not done within {seconds:g} seconds")
-
-    old = signal.signal(signal.SIGALRM, late)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, old)
 
 
 @pytest.mark.parametrize("linked", [False, True])

@@ -149,3 +149,22 @@ def test_a_damaged_copy_of_what_dpkg_unpacked_is_another_file(root: FakeRoot, da
         content[-12] ^= 1
     with opened(root.path, bytes(content)) as descriptor, contextlib.suppress(ValueError):
         assert not debfile.unpacked(descriptor, root.paths.dpkg_directory, "tool", "all")
+
+
+def test_a_damaged_file_costs_the_next_one_nothing(root: FakeRoot) -> None:
+    """apt's library keeps an error for whoever comes next."""
+    content = archive(
+        {
+            "debian-binary": b"2.0\n",
+            "control.tar.gz": tarball({"control": control(), "md5sums": os.urandom(200_000)})[
+                :-9999
+            ],
+            "data.tar.gz": tarball({}),
+        }
+    )
+    root.write("var/lib/dpkg/info/tool.list", "")
+    with opened(root.path, content) as descriptor, contextlib.suppress(ValueError):
+        debfile.control(descriptor)
+        assert not debfile.unpacked(descriptor, root.paths.dpkg_directory, "tool", "all")
+    with opened(root.path, deb()) as descriptor:
+        assert debfile.control(descriptor) == control()
