@@ -43,10 +43,10 @@ def archive(members: Mapping[str, bytes]) -> bytes:
     return bytes(made)
 
 
-def tarball(contents: Mapping[str, str | bytes]) -> bytes:
-    """A compressed tar archive of files by their names."""
+def tarball(contents: Mapping[str, str | bytes], compression: str = "gz") -> bytes:
+    """A tar archive of files by their names, compressed unless `compression` is empty."""
     stream = io.BytesIO()
-    with tarfile.open(fileobj=stream, mode="w:gz", format=tarfile.GNU_FORMAT) as tar:
+    with tarfile.open(None, f"w:{compression}", stream, format=tarfile.GNU_FORMAT) as tar:
         for name, content in contents.items():
             encoded = content.encode() if isinstance(content, str) else content
             member = tarfile.TarInfo(f"./{name.lstrip('/')}")

@@ -7,7 +7,7 @@ from pathlib import Path
 from aptkeep.machine import incoming
 from aptkeep.machine.apt import debfile
 from aptkeep.pooling import Pooled, local_debs, pool_fetched, pool_local
-from aptkeep.store.pool import SUBDIRECTORY, Pool, PooledDeb
+from aptkeep.store.pool import SUBDIRECTORY, PooledDeb, open_pool
 from aptkeep.store.tree import open_store
 from unit.debs import control, deb
 from unit.machines import STORE, Machine
@@ -50,19 +50,19 @@ def waiting(machine: Machine) -> list[str]:
 
 def pool_what_is_local(machine: Machine) -> Pooled:
     """As the hook does."""
-    with local_debs(machine.configuration, settled=False) as debs:
+    with local_debs(machine.configuration, settled=False, of_root=False) as debs:
         return pool_local(machine.configuration, debs)
 
 
 def in_pool(machine: Machine) -> list[PooledDeb]:
     """What the pool has."""
-    if not (machine.store_path / SUBDIRECTORY).exists():
+    if not machine.store_path.exists():
         return []
     with (
         open_store(str(machine.home), STORE) as store,
-        store.subdirectory(SUBDIRECTORY) as directory,
+        open_pool(store, debfile.control) as pool,
     ):
-        return Pool(directory, debfile.control).debs()
+        return pool.debs() if pool is not None else []
 
 
 def pool_path(machine: Machine) -> Path:
@@ -71,7 +71,7 @@ def pool_path(machine: Machine) -> Path:
 
 
 def fetch(machine: Machine, name: str, version: str = "1", *, size: int = 0) -> Pooled:
-    """Pool what apt fetched from a repository that lists nothing of it."""
+    """Pool what apt fetched from a repository, without any lists at hand."""
     place = f"var/cache/apt/archives/{name}_{version}_amd64.deb"
     hand_over(machine, made(name, version, size=size), place)
-    return pool_fetched(machine.configuration, lambda _deb: frozenset())
+    return pool_fetched(machine.configuration, lambda _deb: None)

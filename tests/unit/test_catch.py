@@ -62,7 +62,7 @@ def call(root: FakeRoot, monkeypatch: pytest.MonkeyPatch) -> Call:
 
 
 PLACES = ("Dir::Cache=var/cache/apt", "Dir::Cache::archives=archives/")
-ALL = ["fetched", "deep", "link to other", "link to local"]
+ALL = ["fetched", "link to deep", "link to other", "link to local"]
 
 
 def test_everything_is_caught_but_what_a_restore_staged(call: Call) -> None:
@@ -71,7 +71,7 @@ def test_everything_is_caught_but_what_a_restore_staged(call: Call) -> None:
 
 @pytest.mark.parametrize(
     ("keep", "caught"),
-    [("all", ALL), ("local", ["link to other", "link to local"]), ("none", [])],
+    [("all", ALL), ("local", ["link to deep", "link to other", "link to local"]), ("none", [])],
 )
 def test_only_what_is_to_be_kept_is_caught(
     call: Call, root: FakeRoot, keep: str, caught: list[str]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from aptkeep import collect
 from aptkeep.collect import Collected, keep_within_bounds, over_the_bound
 from aptkeep.machine.apt import debfile
-from aptkeep.store.pool import SUBDIRECTORY, Origin, Pool, PooledDeb
+from aptkeep.store.pool import Origin, PooledDeb, open_pool
 from aptkeep.store.tree import open_store
 from unit.machines import STORE, Machine
 from unit.pooled import fetch, in_pool, install_file, pool_path, pool_what_is_local
@@ -222,7 +222,8 @@ def test_what_the_index_lost_is_in_it_again(machine: Machine) -> None:
     keep_within_bounds(machine.configuration, never)
     with (
         open_store(str(machine.home), STORE) as store,
-        store.subdirectory(SUBDIRECTORY) as directory,
+        open_pool(store, debfile.control) as pool,
     ):
-        indexed = Pool(directory, debfile.control).debs(indexed_only=True)
+        assert pool is not None
+        indexed = pool.debs(indexed_only=True)
     assert {d.sha256 for d in indexed} == before

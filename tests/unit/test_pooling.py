@@ -17,11 +17,19 @@ from aptkeep import files, pooling
 from aptkeep.machine import incoming
 from aptkeep.machine.state import State, Troubles
 from aptkeep.model import OwnDeb
-from aptkeep.pooling import local_debs, news, own_debs, pool_fetched, pool_local, pool_rebuilt
+from aptkeep.pooling import (
+    leave_for_later,
+    local_debs,
+    news,
+    own_debs,
+    pool_fetched,
+    pool_local,
+    pool_rebuilt,
+)
 from aptkeep.store.pool import Origin, PooledDeb
 from aptkeep.store.tree import open_store
 from unit.debs import archive, control, deb, tarball
-from unit.limits import alarm
+from unit.limits import alarm, no_file_longer_than
 from unit.machines import STORE, Machine
 from unit.pooled import (
     hand_over,
@@ -37,9 +45,8 @@ from unit.pooled import (
 CACHE = "var/cache/apt/archives"
 
 
-def nothing(_deb: PooledDeb) -> frozenset[str]:
-    """No index lists it."""
-    return frozenset()
+def nothing(_deb: PooledDeb) -> None:
+    """There are no lists."""
 
 
 def known(machine: Machine) -> list[tuple[str, str, Origin, str]]:
@@ -75,7 +82,7 @@ def test_a_local_file_that_was_installed_is_pooled(machine: Machine) -> None:
 
 def test_a_file_that_is_deleted_while_it_is_open_is_pooled_all_the_same(machine: Machine) -> None:
     path = install_file(machine, "tool")
-    with local_debs(machine.configuration, settled=True) as debs:
+    with local_debs(machine.configuration, settled=True, of_root=False) as debs:
         os.unlink(path)
         pool_local(machine.configuration, debs)
     assert [d.name for d in in_pool(machine)] == ["tool"]
@@ -106,7 +113,7 @@ def test_what_dpkg_did_not_unpack_replaces_nothing(machine: Machine, *, settled:
     install_file(machine, "tool", sums="good")
     pool_what_is_local(machine)
     failed = hand_over(machine, made("tool", sums="failed"), "home/failed.deb")
-    with local_debs(machine.configuration, settled=settled) as debs:
+    with local_debs(machine.configuration, settled=settled, of_root=False) as debs:
         assert debs == []
     assert waiting(machine) == ([] if settled else [failed])
     unpack(machine, "tool", sums="failed")  # it succeeds at last
@@ -146,12 +153,13 @@ def test_what_is_none_of_ours_is_dropped_and_costs_no_other(machine: Machine, na
 
 def test_the_manifest_learns_what_is_local(machine: Machine) -> None:
     install_file(machine, "tool")
-    with local_debs(machine.configuration, settled=True) as debs:
-        assert own_debs(debs) == {"tool": OwnDeb.LOCAL}
+    with local_debs(machine.configuration, settled=True, of_root=False) as debs:
+        assert own_debs(debs) == {("tool", "1"): OwnDeb.LOCAL}
 
 
 def test_others_at_work_on_the_pool_are_not_waited_for(machine: Machine) -> None:
-    install_file(machine, "tool")
+    """The file waits on the root then, where its owner can't change or delete it any more."""
+    path = install_file(machine, "tool")
     machine.record()
     with (
         open_store(str(machine.home), STORE) as store,
@@ -160,23 +168,72 @@ def test_others_at_work_on_the_pool_are_not_waited_for(machine: Machine) -> None
         directory.lock(0)
         assert pool_what_is_local(machine) == pooling.Pooled()
     assert in_pool(machine) == []
-    assert len(waiting(machine)) == 1
+    Path(path).write_bytes(made("evil"))
+    assert waiting(machine) != [path]
     pool_what_is_local(machine)
     assert [d.name for d in in_pool(machine)] == ["tool"]
+    assert os.listdir(os.path.join(machine.root.paths.state, incoming.DIRECTORY)) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can own what is trusted")
+@pytest.mark.parametrize("change", ["owner", "mode"])
+def test_a_file_of_somebody_elses_counts_only_while_its_command_runs(
+    machine: Machine, change: str
+) -> None:
+    """Later its owner may have put anything there."""
+    path = install_file(machine, "tool")
+    if change == "owner":
+        os.chown(path, 1000, -1)
+    else:
+        Path(path).chmod(0o666)
+    with local_debs(machine.configuration, settled=True, of_root=False) as debs:
+        assert len(debs) == 1
+    with local_debs(machine.configuration, settled=True, of_root=True) as debs:
+        assert debs == []
 
 
 def test_a_full_home_keeps_it_waiting_and_says_what_that_means(
     machine: Machine, full: pytest.MonkeyPatch
 ) -> None:
-    install_file(machine, "tool")
-    install_file(machine, "other")
+    """On the root: the files themselves may be gone when there is room again."""
+    paths = [install_file(machine, name) for name in ("tool", "other")]
     (said,) = pool_what_is_local(machine).troubles
     assert "no room" in said
     assert str(machine.home) in said
+    for path in paths:
+        os.unlink(path)
     assert len(waiting(machine)) == 2
     full.undo()
     assert pool_what_is_local(machine).troubles == ()
     assert len(in_pool(machine)) == 2
+    assert waiting(machine) == []
+
+
+def test_a_root_without_room_leaves_it_where_it_is(
+    machine: Machine, full: pytest.MonkeyPatch
+) -> None:
+    path = install_file(machine, "tool")
+    with no_file_longer_than(100):
+        pool_what_is_local(machine)
+    place = os.path.join(machine.root.paths.state, incoming.DIRECTORY)
+    assert waiting(machine) == [path]
+    assert len(os.listdir(place)) == 1  # no half copy takes the room there is
+    full.undo()
+    pool_what_is_local(machine)
+    assert [d.name for d in in_pool(machine)] == ["tool"]
+
+
+def test_a_damaged_copy_does_not_replace_the_good_one(machine: Machine) -> None:
+    """dpkg could not unpack it, and left what was installed from the good one."""
+    install_file(machine, "tool", sums="s")
+    pool_what_is_local(machine)
+    before = in_pool(machine)
+    content = bytearray(made("tool", sums="s", size=500))
+    content[-12] ^= 1
+    hand_over(machine, bytes(content), "home/again.deb")
+    (said,) = pool_what_is_local(machine).troubles
+    assert "tool 1" in said
+    assert in_pool(machine) == before
     assert waiting(machine) == []
 
 
@@ -214,7 +271,7 @@ def fetched(machine: Machine, name: str, version: str = "1") -> str:
 
 
 def test_what_apt_fetched_is_pooled_where_a_signed_index_lists_it(machine: Machine) -> None:
-    """Or where none lists it at all; what is listed otherwise is not what its repository has."""
+    """What is listed otherwise is not what its repository has; what isn't came from elsewhere."""
     listed = {
         "right": frozenset({fetched(machine, "right"), "f" * 64}),
         "wrong": frozenset({"f" * 64}),
@@ -224,7 +281,7 @@ def test_what_apt_fetched_is_pooled_where_a_signed_index_lists_it(machine: Machi
     pooled = pool_fetched(machine.configuration, lambda d: listed.get(d.name, frozenset()))
     assert known(machine) == [
         ("right", "1", Origin.ARCHIVE, ""),
-        ("unlisted", "1", Origin.ARCHIVE, ""),
+        ("unlisted", "1", Origin.LOCAL, ""),
     ]
     (said,) = pooled.troubles
     assert "wrong 1" in said
@@ -327,44 +384,56 @@ def state(tmp_path: Path) -> State:
 
 
 def test_a_trouble_is_said_once_as_long_as_it_lasts(state: State) -> None:
-    assert news(state, ["full"], aloud=True, waiting=True) == ["full"]
-    assert news(state, ["full"], aloud=True, waiting=True) == []
-    assert news(state, ["full", "other"], aloud=True, waiting=True) == ["other"]
-    assert news(state, [], aloud=True, waiting=False) == []
-    assert news(state, ["full"], aloud=True, waiting=True) == ["full"]
+    """A hook says it; the upkeep behind it finds out whether it's still there."""
+    assert news(state, ["full"]) == ["full"]
+    leave_for_later(state, ["full"])
+    assert news(state, ["full", "other"]) == ["other"]
+    leave_for_later(state, [])
+    assert state.troubles() == Troubles()
+    assert news(state, ["full"]) == ["full"]
 
 
 def test_what_was_found_when_nobody_listened_is_said_at_the_next_door(state: State) -> None:
-    assert news(state, ["full"], aloud=False, waiting=True) == []
-    assert news(state, ["full"], aloud=False, waiting=True) == []
-    assert news(state, [], aloud=True, waiting=True) == ["full"]
-    assert news(state, [], aloud=True, waiting=True) == []
-
-
-def test_what_is_solved_before_anybody_was_told_is_still_told(state: State) -> None:
-    """An archive that was altered is no less news for having been dropped."""
-    news(state, ["altered"], aloud=False, waiting=False)
-    assert news(state, [], aloud=True, waiting=False) == ["altered"]
-    assert news(state, [], aloud=True, waiting=False) == []
-    assert state.troubles() == Troubles()
+    leave_for_later(state, ["altered", "altered"])
+    assert news(state, []) == ["altered"]
+    assert news(state, []) == []
 
 
 def test_a_trouble_that_lasts_while_nothing_waits_is_said_once(state: State) -> None:
     """A package that can't be rebuilt: each upkeep finds it again, each hook may speak."""
     said = []
     for _ in range(5):
-        news(state, ["can't be rebuilt"], aloud=False, waiting=False)
-        said += news(state, [], aloud=True, waiting=False)
+        leave_for_later(state, ["can't be rebuilt"])
+        said += news(state, [])
     assert said == ["can't be rebuilt"]
 
 
-@given(st.lists(st.tuples(st.lists(st.sampled_from("ab"), max_size=2), st.booleans()), max_size=12))
-def test_while_something_waits_each_is_said_once_and_none_is_lost(
-    tmp_path_factory: pytest.TempPathFactory, rounds: list[tuple[list[str], bool]]
+def test_a_root_that_is_full_stops_nobody(state: State) -> None:
+    """It's said again then."""
+    for _ in range(2):
+        with no_file_longer_than(1):
+            assert news(state, ["full"]) == ["full"]
+    assert news(state, ["full"]) == ["full"]
+    assert news(state, ["full"]) == []
+
+
+_found = st.lists(st.sampled_from("ab"), max_size=2)
+
+
+@given(st.lists(st.tuples(_found, _found), max_size=8))
+def test_each_trouble_is_said_when_it_begins_and_not_again(
+    tmp_path_factory: pytest.TempPathFactory, rounds: list[tuple[list[str], list[str]]]
 ) -> None:
+    """A hook, and the upkeep behind it, over and over."""
     state = State(str(tmp_path_factory.mktemp("state")))
-    said: list[str] = []
-    for troubles, aloud in rounds:
-        said += news(state, troubles, aloud=aloud, waiting=True)
-    said += news(state, [], aloud=True, waiting=True)
-    assert sorted(said) == sorted({text for troubles, _aloud in rounds for text in troubles})
+    lasting: set[str] = set()
+    for in_hook, in_upkeep in [*rounds, ([], [])]:
+        said = news(state, in_hook)
+        assert len(said) == len(set(said))
+        assert lasting.isdisjoint(said)
+        assert lasting | {*said} >= {*in_hook}
+        lasting |= {*said}
+        leave_for_later(state, in_upkeep)
+        told = {*state.troubles().said}
+        assert told == lasting & {*in_upkeep}
+        lasting = told

@@ -137,18 +137,37 @@ def test_the_architecture_that_may_stand_beside_another(root: FakeRoot) -> None:
     assert not unpacked(root, members, {}, "arm64")
 
 
-@pytest.mark.parametrize("damage", ["cut off", "another byte"])
-def test_a_damaged_copy_of_what_dpkg_unpacked_is_another_file(root: FakeRoot, damage: str) -> None:
-    """dpkg can't have unpacked it: the good one must not give way to it."""
-    for name in ("tool.list", "tool.md5sums"):
-        root.write(f"var/lib/dpkg/info/{name}", SUMS)
-    content = bytearray(deb(members={"md5sums": SUMS}, files={"/usr/bin/tool": "tool" * 1000}))
+_DATA = {"/usr/bin/tool": "".join(f"{number * number:x}" for number in range(5000))}
+
+
+@pytest.mark.parametrize("compression", ["gz", "xz", ""])
+@pytest.mark.parametrize("damage", ["none", "cut off", "cut off in the middle", "another byte"])
+def test_whether_a_deb_can_be_unpacked(tmp_path: Path, compression: str, damage: str) -> None:
+    """Without compression there are no checksums."""
+    content = bytearray(
+        archive(
+            {
+                "debian-binary": b"2.0\n",
+                f"control.tar.{compression}".rstrip("."): tarball({"control": control()}),
+                f"data.tar.{compression}".rstrip("."): tarball(_DATA, compression),
+            }
+        )
+    )
     if damage == "cut off":
-        del content[-10:]
-    else:
-        content[-12] ^= 1
-    with opened(root.path, bytes(content)) as descriptor, contextlib.suppress(ValueError):
-        assert not debfile.unpacked(descriptor, root.paths.dpkg_directory, "tool", "all")
+        del content[-2:]
+    elif damage == "cut off in the middle":
+        del content[-len(content) // 3 :]
+    elif damage == "another byte":
+        content[-len(content) // 3] ^= 1
+    with opened(tmp_path, bytes(content)) as descriptor:
+        good = damage == "none" or (damage == "another byte" and not compression)
+        assert debfile.intact(descriptor) is good
+
+
+@pytest.mark.parametrize("name", ["empty", "text", "only the magic", "another archive"])
+def test_what_is_no_deb_is_not_intact(tmp_path: Path, name: str) -> None:
+    with opened(tmp_path, NO_DEBS[name]) as descriptor:
+        assert not debfile.intact(descriptor)
 
 
 def test_a_damaged_file_costs_the_next_one_nothing(root: FakeRoot) -> None:
