@@ -5,9 +5,11 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 from hypothesis import given
@@ -213,8 +215,13 @@ def test_a_root_without_room_leaves_it_where_it_is(
     machine: Machine, full: pytest.MonkeyPatch
 ) -> None:
     path = install_file(machine, "tool")
-    with no_file_longer_than(100):
-        pool_what_is_local(machine)
+
+    def half(source: BinaryIO, copy: BinaryIO, _length: int) -> None:
+        copy.write(source.read(100))
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    full.setattr(shutil, "copyfileobj", half)
+    pool_what_is_local(machine)
     place = os.path.join(machine.root.paths.state, incoming.DIRECTORY)
     assert waiting(machine) == [path]
     assert len(os.listdir(place)) == 1  # no half copy takes the room there is
