@@ -13,6 +13,7 @@ from aptkeep.model import (
     KeptFile,
     Manifest,
     Observation,
+    OwnDeb,
     Package,
     PackageWish,
 )
@@ -140,6 +141,35 @@ def test_dependencies_are_left_to_apt_on_another_release(selection: str) -> None
     recorded = wish(HOLD if selection == "hold" else INSTALL, "1", auto=True, on=BOOKWORM)
     assert applied(recorded, None) is None
     assert applied(recorded, installed("1")) is None
+
+
+@pytest.mark.parametrize("deb", OwnDeb)
+@pytest.mark.parametrize("auto", [True, False])
+def test_what_no_repository_has_is_wanted_in_its_version_on_any_release(
+    deb: OwnDeb, *, auto: bool
+) -> None:
+    """The pool has that one, and nobody has another; a dependency, too."""
+    local = wish(INSTALL, "1", auto=auto, on=BOOKWORM, deb=deb)
+    assert applied(local, None) == local
+
+
+def test_a_local_version_that_the_image_moved_past_is_dropped() -> None:
+    local = wish(INSTALL, "2", auto=False, image="1", on=BOOKWORM, deb=OwnDeb.LOCAL)
+    newer_image = applied(local, installed("3"))
+    assert newer_image is not None
+    assert newer_image.version is None
+    older_image = applied(local, installed("1"))
+    assert older_image is not None
+    assert older_image.version == "2"
+
+
+def test_a_way_back_to_a_local_version_leads_to_it_on_any_release() -> None:
+    target = wish(INSTALL, "2", auto=False, image="1", on=BOOKWORM, deb=OwnDeb.LOCAL)
+    undone = reverted(wish(PURGE, image="1", on=BOOKWORM), target, installed("1"))
+    assert undone is not None
+    back = applied(undone, installed("1"))
+    assert back is not None
+    assert (back.version, back.deb) == ("2", OwnDeb.LOCAL)
 
 
 def test_a_version_of_the_image_is_dropped_on_another_release() -> None:

@@ -6,17 +6,21 @@ makes of it are tested on whole workstations.
 
 from __future__ import annotations
 
+import errno
 import os
 from dataclasses import replace
 
 import pytest
 
-from aptkeep import hook
-from aptkeep.model import Touched
+from aptkeep import files, hook
+from aptkeep.machine import incoming
+from aptkeep.machine.caller import Caller
+from aptkeep.model import OwnDeb, Request, Touched
 from aptkeep.store import tree
 from aptkeep.store.tree import open_store
 from unit.limits import no_file_longer_than
 from unit.machines import SOURCES, STORE, Machine
+from unit.pooled import hand_over, in_pool, install_file, made, unpack, waiting
 
 
 def said(machine: Machine, door: str = "DPkg::Post-Invoke") -> list[str]:
@@ -182,3 +186,188 @@ def test_the_stores_owner_is_really_checked_in_these_tests(
     monkeypatch.setitem(opener.__kwdefaults__, "owner", os.getuid() + 1)
     machine.install("redis")
     assert "belongs to uid" in one(said(machine))
+
+
+# -- the pool
+
+
+class Door:
+    """A door of apt's or dpkg's, in the hook's child."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+        self.said: list[str] = []
+        self.generations: list[int] = []
+        """How many there were when recording was said to be over."""
+        self.pooled: list[int] = []
+        """How many .debs were in the pool then."""
+
+    def come(self, door: str = "DPkg::Post-Invoke", called: Caller | None = None) -> bool:
+        """Come to a door; whether there's more to do for the pool."""
+        machine, said = self._machine, []
+
+        def recorded() -> None:
+            self.generations.append(len(list(machine.store_path.glob("generations/*.json"))))
+            self.pooled.append(len(list(machine.store_path.glob("pool/*.deb"))))
+
+        settings = replace(machine.settings, hook_timeout=0.05)
+        configuration = replace(machine.configuration, settings=settings)
+        more = hook._keep(configuration, door, called, said.extend, recorded)  # noqa: SLF001
+        self.said = said
+        return more
+
+
+@pytest.fixture
+def door(machine: Machine) -> Door:
+    """The doors of a machine."""
+    return Door(machine)
+
+
+def test_a_local_file_is_recorded_then_pooled_and_the_manifest_says_so(
+    machine: Machine, door: Door
+) -> None:
+    """Nobody waits for recording because a pool is slow."""
+    install_file(machine, "tool")
+    machine.install("cowsay")
+    assert door.come()
+    assert door.said == []
+    assert (door.generations, door.pooled) == ([1], [0])
+    assert {n: w.deb for n, w in machine.newest().packages.items()} == {
+        "tool": OwnDeb.LOCAL,
+        "cowsay": None,
+    }
+    assert [d.name for d in in_pool(machine)] == ["tool"]
+    assert waiting(machine) == []
+
+
+def test_dpkg_on_its_own_names_its_files_itself(
+    machine: Machine, door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = machine.root.write("home/tool.deb", made("tool"))
+    unpack(machine, "tool")
+    monkeypatch.setattr(incoming, "of_dpkg", lambda pid: [path] if pid == 77 else [])
+    called = Caller(77, Request("dpkg -i tool.deb"))
+    door.come("DPkg::Post-Invoke", called)  # apt's own doors have named them already
+    assert in_pool(machine) == []
+    door.come("dpkg-post-invoke", called)
+    assert [d.came_from for d in in_pool(machine)] == [path]
+    assert machine.newest().packages["tool"].deb is OwnDeb.LOCAL
+
+
+def test_the_same_version_from_a_file_is_news_though_nothing_changed(
+    machine: Machine, door: Door
+) -> None:
+    machine.install("tool")
+    machine.record()
+    install_file(machine, "tool")
+    door.come()
+    assert machine.newest().packages["tool"].deb is OwnDeb.LOCAL
+    assert machine.numbers() == [1, 2]
+    door.come()
+    assert machine.numbers() == [1, 2]
+
+
+def test_a_version_that_failed_does_not_make_the_installed_one_local(
+    machine: Machine, door: Door
+) -> None:
+    """Neither has scripts or checksums, so that they look alike."""
+    unpack(machine, "tool", "1")
+    machine.record()
+    hand_over(machine, made("tool", "2"), "home/tool_2.deb")
+    door.come()
+    assert machine.newest().packages["tool"].deb is None
+
+
+def test_what_is_not_pooled_is_recorded_all_the_same(
+    machine: Machine, door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk stops pooling, never recording, and says so once."""
+
+    def refuse(*_arguments: object, **_options: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "received", refuse)
+        install_file(machine, "tool")
+        door.come()
+        assert "no room" in one(door.said)
+        for name in ("cowsay", "redis"):
+            machine.install(name)
+            door.come()
+            assert door.said == []
+    assert set(machine.newest().packages) == {"tool", "cowsay", "redis"}
+    door.come()
+    assert [d.name for d in in_pool(machine)] == ["tool"]
+
+
+def test_a_root_that_catches_nothing_is_recorded(
+    machine: Machine, door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_arguments: object, **_options: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(incoming, "catch", refuse)
+    machine.install("cowsay")
+    door.come("dpkg-post-invoke", Caller(os.getpid(), Request("dpkg -i x.deb")))
+    assert door.said == []
+    assert set(machine.newest().packages) == {"cowsay"}
+
+
+def test_others_at_work_on_the_pool_hold_nobody_up(
+    machine: Machine, door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hook, "_POOL_PATIENCE", 0.01)
+    install_file(machine, "tool")
+    machine.record()
+    with (
+        open_store(str(machine.home), STORE) as store,
+        store.subdirectory("pool", create=True) as pool,
+    ):
+        pool.lock(0)
+        assert door.come()
+    assert door.said == []
+    assert machine.newest().packages["tool"].deb is OwnDeb.LOCAL
+    assert len(waiting(machine)) == 1
+
+
+def test_a_store_that_is_not_trusted_gets_no_deb(machine: Machine, door: Door) -> None:
+    machine.install("cowsay")
+    machine.record()
+    machine.store_path.chmod(0o777)
+    install_file(machine, "tool")
+    assert not door.come()
+    assert "not trusted" in one(door.said)
+    machine.store_path.chmod(0o755)
+    assert in_pool(machine) == []
+    assert door.come()
+    assert [d.name for d in in_pool(machine)] == ["tool"]
+
+
+def test_a_home_that_is_gone_leaves_the_file_on_the_root(machine: Machine, door: Door) -> None:
+    """Whoever owns the file may change or delete it before the home is back."""
+    path = install_file(machine, "tool")
+    machine.home.rename(machine.directory / "away")
+    door.come()
+    assert "not recorded" in one(door.said)
+    os.unlink(path)
+    (machine.directory / "away").rename(machine.home)
+    door.come()
+    assert [d.name for d in in_pool(machine)] == ["tool"]
+    assert machine.newest().packages["tool"].deb is OwnDeb.LOCAL
+
+
+def test_while_a_restore_is_at_work_its_own_files_wait(machine: Machine, door: Door) -> None:
+    install_file(machine, "tool")
+    machine.state.begin_restore(Touched(frozenset({"tool"})))
+    with machine.state.locked(0):
+        assert not door.come()
+    assert door.said == []
+    assert in_pool(machine) == []
+
+
+def test_nothing_is_kept_where_nothing_is_to_be(machine: Machine, door: Door) -> None:
+    install_file(machine, "tool")
+    machine.settings = replace(machine.settings, pool_keep="none")
+    assert not door.come()
+    assert in_pool(machine) == []
+    assert set(machine.newest().packages) == {"tool"}

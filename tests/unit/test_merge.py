@@ -15,6 +15,7 @@ from aptkeep.model import (
     KeptFile,
     Manifest,
     Observation,
+    OwnDeb,
     Package,
     PackageWish,
     Touched,
@@ -264,6 +265,29 @@ def test_a_wish_from_an_image_without_the_package_outlives_a_new_version_and_mar
         "cowsay", installed("1"), installed("2", auto=True), recorded=recorded, image=image
     )
     assert after == wish(INSTALL, "2", auto=True)
+
+
+@pytest.mark.parametrize("deb", OwnDeb)
+@pytest.mark.parametrize("image", [root(), root({"tool": installed("1")})])
+def test_a_mark_leaves_where_the_deb_came_from_and_another_version_does_not(
+    deb: OwnDeb, image: Observation
+) -> None:
+    """Whether the image has the package in another version or not at all."""
+    before, there = installed("2"), image.packages.get("tool")
+    shipped = there.version if there is not None else None
+    recorded = wish(INSTALL, "2", auto=False, image=shipped, deb=deb)
+    for after in (installed("2", auto=True), installed("2", selection=HOLD)):
+        marked = change("tool", before, after, recorded=recorded, image=image)
+        assert marked is not None
+        assert (marked.version, marked.deb) == ("2", deb)
+    upgraded = change("tool", before, installed("3"), recorded=recorded, image=image)
+    assert upgraded is not None
+    assert (upgraded.version, upgraded.deb) == ("3", None)
+    gone = change("tool", before, None, recorded=recorded, image=image)
+    assert gone is None or gone.deb is None
+    again = change("tool", None, before, recorded=gone, image=image)
+    assert again is not None
+    assert again.deb is None
 
 
 def test_nothing_that_can_be_wished_for_changed() -> None:
