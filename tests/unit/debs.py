@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import io
+import lzma
 import tarfile
 from collections.abc import Mapping
 
@@ -44,12 +46,15 @@ def archive(members: Mapping[str, bytes]) -> bytes:
 
 
 def tarball(contents: Mapping[str, str | bytes], compression: str = "gz") -> bytes:
-    """A tar archive of files by their names, compressed unless `compression` is empty."""
+    """A tar archive of files by their names, compressed (gz, xz) or not; always the same bytes."""
     stream = io.BytesIO()
-    with tarfile.open(None, f"w:{compression}", stream, format=tarfile.GNU_FORMAT) as tar:
+    with tarfile.open(fileobj=stream, mode="w", format=tarfile.GNU_FORMAT) as tar:
         for name, content in contents.items():
             encoded = content.encode() if isinstance(content, str) else content
             member = tarfile.TarInfo(f"./{name.lstrip('/')}")
             member.size = len(encoded)
             tar.addfile(member, io.BytesIO(encoded))
-    return stream.getvalue()
+    content = stream.getvalue()
+    if compression == "gz":
+        return gzip.compress(content, mtime=0)
+    return lzma.compress(content) if compression else content

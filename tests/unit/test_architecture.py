@@ -212,6 +212,21 @@ def test_the_hook_imports_nothing_that_starts_processes_or_takes_long() -> None:
     assert [str(by) for name, by in reached.items() if name in slow] == []
 
 
+def test_what_every_apt_run_waits_for_imports_next_to_nothing() -> None:
+    """Of ours two modules; of the standard library what is there anyway, or takes no time."""
+    reached = set(_at_once("aptkeep.catch"))
+    ours = {name for name in reached if name.split(".")[0] == "aptkeep"}
+    assert ours == {"aptkeep", "aptkeep.machine", "aptkeep.machine.incoming"}
+    quick = {"contextlib", "dataclasses", "errno", "os", "re", "shutil", "stat", "sys", "time"}
+    assert reached - ours <= quick | {"__future__", "typing"}
+
+
+def test_what_only_some_hooks_need_is_not_imported_by_all() -> None:
+    """`hook` imports it where there is something to pool, or something left to do."""
+    later = {"pooling", "upkeep", "collect", "supply", "machine.apt.debfile", "store.pool"}
+    assert not {f"aptkeep.{module}" for module in later} & _at_once("aptkeep.hook").keys()
+
+
 def test_help_imports_no_command() -> None:
     """The lazy group carries the help texts itself."""
     ours = {name for name in _at_once("aptkeep.cli.group") if name.startswith("aptkeep.")}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -45,7 +46,7 @@ def call(root: FakeRoot, monkeypatch: pytest.MonkeyPatch) -> Call:
             ["VERSION 3", *(given or (f"Dir={root.path}/", *PLACES)), *options, "", *lines, ""]
         )
         stream = SimpleNamespace(buffer=io.BytesIO(os.fsencode(text)))
-        monkeypatch.setattr(catch.sys, "stdin", stream)
+        monkeypatch.setattr(sys, "stdin", stream)
         old = os.umask(0o077)
         try:
             catch.main()

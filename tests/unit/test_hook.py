@@ -204,7 +204,8 @@ class Door:
 
     def come(self, door: str = "DPkg::Post-Invoke", called: Caller | None = None) -> bool:
         """Come to a door; whether there's more to do for the pool."""
-        machine, said = self._machine, []
+        machine = self._machine
+        said: list[str] = []
 
         def recorded() -> None:
             self.generations.append(len(list(machine.store_path.glob("generations/*.json"))))

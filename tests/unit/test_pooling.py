@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aptkeep import files, pooling
@@ -28,7 +28,7 @@ from aptkeep.pooling import (
     pool_local,
     pool_rebuilt,
 )
-from aptkeep.store.pool import Origin, PooledDeb
+from aptkeep.store.pool import Origin, Pool, PooledDeb
 from aptkeep.store.tree import open_store
 from unit.debs import archive, control, deb, tarball
 from unit.limits import alarm, no_file_longer_than
@@ -363,7 +363,7 @@ def test_killed_between_the_file_and_the_index(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(pooling.Pool, "write_index", die)
+        patch.setattr(Pool, "write_index", die)
         with pytest.raises(KeyboardInterrupt):
             pool_fetched(machine.configuration, nothing)
     assert len(waiting(machine)) == 1
@@ -427,7 +427,8 @@ def test_a_root_that_is_full_stops_nobody(state: State) -> None:
 _found = st.lists(st.sampled_from("ab"), max_size=2)
 
 
-@given(st.lists(st.tuples(_found, _found), max_size=8))
+@given(st.lists(st.tuples(_found, _found), max_size=6))
+@settings(max_examples=25)
 def test_each_trouble_is_said_when_it_begins_and_not_again(
     tmp_path_factory: pytest.TempPathFactory, rounds: list[tuple[list[str], list[str]]]
 ) -> None:

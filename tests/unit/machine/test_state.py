@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from aptkeep.errors import CorruptError, LockedError
 from aptkeep.machine.apt.history import Position
-from aptkeep.machine.state import Anchor, LastReport, Observed, State
+from aptkeep.machine.state import Anchor, LastReport, Observed, State, Troubles
 from aptkeep.model import Observation, Pending, Touched
 from unit import strategies
 from unit.made import INSTALL, file, installed, root
@@ -202,3 +202,17 @@ def test_the_lock(state: State) -> None:
             pass
     with other.locked(0):
         pass
+
+
+def test_what_kept_files_from_the_pool_is_kept_until_it_is_said(state: State) -> None:
+    assert state.troubles() == Troubles()
+    troubles = Troubles(("full",), ("altered", "lost"))
+    state.save_troubles(troubles)
+    assert state.troubles() == troubles
+    path = Path(state.path) / "pooling.json"
+    before = path.stat().st_ino
+    state.save_troubles(troubles)
+    assert path.stat().st_ino == before  # nothing new, nothing written
+    for content in (*DAMAGE, b'{"said": 1, "unsaid": []}'):
+        damage(state, "pooling.json", content)
+        assert state.troubles() == Troubles()

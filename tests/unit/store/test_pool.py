@@ -495,7 +495,7 @@ def test_apt_reads_what_we_read(
 @given(
     st.lists(st.tuples(control_files(), st.sampled_from(Origin), st.text(max_size=8)), max_size=4)
 )
-@settings(max_examples=40)
+@settings(max_examples=20)
 def test_the_index_gives_back_what_was_described(
     tmp_path_factory: pytest.TempPathFactory, texts: list[tuple[str, Origin, str]]
 ) -> None:

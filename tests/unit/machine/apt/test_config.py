@@ -52,6 +52,8 @@ def test_the_defaults_are_those_of_the_manual(apt_conf: Path) -> None:
         latest=False,
         exclude=(),
         hook_timeout=10.0,
+        pool_keep="all",
+        pool_limit=4 << 30,
         lock_timeout=120.0,
     )
 
@@ -68,6 +70,8 @@ def test_every_setting(apt_conf: Path) -> None:
             Keys::Relocate "rewrite";
             Exclude { "^linux-image-"; "-dbgsym$"; };
             Hook::Timeout "2.5";
+            Pool::Keep "local";
+            Pool::Max-Size "512M";
         };
         DPkg::Lock::Timeout "30";
         """,
@@ -79,6 +83,8 @@ def test_every_setting(apt_conf: Path) -> None:
         exclude=("^linux-image-", "-dbgsym$"),
         hook_timeout=2.5,
         rewrite_sources=True,
+        pool_keep="local",
+        pool_limit=512 << 20,
         lock_timeout=30.0,
     )
 
@@ -122,6 +128,12 @@ def test_trust_that_this_version_does_not_know_is_refused(apt_conf: Path, trust:
         ("Hook::Timeout", "soon"),
         ("Hook::Timeout", "nan"),
         ("Hook::Timeout", "10s"),
+        ("Pool::Keep", "some"),
+        ("Pool::Max-Size", "4 G"),
+        ("Pool::Max-Size", "4GB"),
+        ("Pool::Max-Size", "-1"),
+        ("Pool::Max-Size", "1.5G"),
+        ("Pool::Max-Size", "all"),
     ],
 )
 def test_a_value_that_can_not_be_is_named(apt_conf: Path, name: str, value: str) -> None:
@@ -157,6 +169,14 @@ def test_no_hook_waits_for_ever(apt_conf: Path, timeout: str) -> None:
     except UsageError:
         return
     assert 0 < found < 1e6
+
+
+@pytest.mark.parametrize(
+    ("written", "size"),
+    [("0", 0), ("1000", 1000), ("1k", 1024), ("20M", 20 << 20), ("4g", 4 << 30), ("2T", 2 << 40)],
+)
+def test_a_size_is_in_bytes_or_binary_units(apt_conf: Path, written: str, size: int) -> None:
+    assert settings(apt_conf, f'Aptkeep::Pool::Max-Size "{written}";').pool_limit == size
 
 
 # -- what is excluded
