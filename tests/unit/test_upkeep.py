@@ -43,6 +43,7 @@ def test_all_that_waits_is_pooled_and_kept_within_bounds(
 ) -> None:
     """Without lists nobody can say what is offered: nothing is rebuilt, or called local."""
     install_file(machine, "tool")
+    pool_what_is_local(machine)
     machine.install("lost")
     machine.record()
     hand_over(machine, made("fetched"), f"{CACHE}/fetched_1_amd64.deb")
@@ -52,8 +53,18 @@ def test_all_that_waits_is_pooled_and_kept_within_bounds(
         ("fetched", Origin.ARCHIVE),
     ]
     assert waiting(machine) == []
+    assert "fetched" not in machine.newest().packages
     machine.settings = replace(machine.settings, pool_limit=1)
     monkeypatch.setattr(upkeep, "Archive", lambda *_, **__: Repositories())
+    keep_pool(machine.configuration)
+    assert [d.name for d in in_pool(machine)] == ["tool"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can own what is trusted")
+def test_a_local_file_that_no_hook_could_pool_is_pooled(machine: Machine) -> None:
+    """If it's root's: nobody else has had the time to put another one there."""
+    install_file(machine, "tool")
+    os.chown(install_file(machine, "other"), 1000, -1)
     keep_pool(machine.configuration)
     assert [d.name for d in in_pool(machine)] == ["tool"]
 
