@@ -57,10 +57,10 @@ def over_the_bound(
     debs = list(debs)
     excess = sum(deb.size for deb in debs) - bound
     idle = [deb for deb in debs if not _is_wanted(deb, wanted)]
-    again = [deb for deb in debs if _is_wanted(deb, wanted) and offered(deb)]
+    needed = [deb for deb in debs if _is_wanted(deb, wanted)]
     going = []
-    for deb in (*idle, *again):
-        if excess > 0 and deb.origin is not Origin.LOCAL:
+    for deb in (*idle, *needed):
+        if excess > 0 and deb.origin is not Origin.LOCAL and (deb in idle or offered(deb)):
             going.append(deb)
             excess -= deb.size
     return going

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from aptkeep.model import OwnDeb, Request
+    from aptkeep.pooling import OpenDeb
 
 NOT_RECORDED = "this change was not recorded"
 COPYING = "still copying the installed file into the home; don't stop this machine yet"
@@ -147,25 +148,28 @@ def _keep(
         return False
     from aptkeep import pooling  # noqa: PLC0415 - only where there is something to pool
 
-    with contextlib.ExitStack() as opened:
-        # While apt runs its hook it holds dpkg's lock: nobody is about to unpack what waits.
-        local = pooling.local_debs(
-            configuration, settled=door == "DPkg::Post-Invoke", of_root=False
-        )
-        debs = opened.enter_context(local)
+    # While apt runs its hook it holds dpkg's lock: nobody is about to unpack what waits.
+    with pooling.local_debs(configuration, lambda: door == "DPkg::Post-Invoke") as debs:
         lines = _record(configuration, door, requests, pooling.own_debs(debs))
         say(lines)
         recorded()
-        if any(line.startswith(NOT_RECORDED) for line in lines) or state.restoring() is not None:
-            return False
-        quick = replace(configuration.settings, lock_timeout=_POOL_PATIENCE)
-        try:
-            pooled = pooling.pool_local(replace(configuration, settings=quick), debs)
-            troubles = pooled.troubles
-        except AptkeepError as error:
-            troubles = (error.one_line(),)
+        troubles: list[str] = []
+        able = state.restoring() is None and not any(t.startswith(NOT_RECORDED) for t in lines)
+        if able:
+            troubles += _pool(configuration, debs)
+        troubles += pooling.take_in(debs)
     say(pooling.news(state, troubles))
-    return True
+    return able
+
+
+def _pool(configuration: config.Configuration, debs: list[OpenDeb]) -> Iterable[str]:
+    from aptkeep.pooling import pool_local  # noqa: PLC0415 - only where there is something to pool
+
+    settings = replace(configuration.settings, lock_timeout=_POOL_PATIENCE)
+    try:
+        return pool_local(replace(configuration, settings=settings), debs).troubles
+    except AptkeepError as error:
+        return [error.one_line()]
 
 
 def _record(

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from aptkeep.errors import AptkeepError
+from aptkeep.errors import AptkeepError, CommandError
 from aptkeep.explain import explained
 from aptkeep.machine.apt.archive import Archive, Solution, Wanted, newer
 from aptkeep.machine.apt.staging import Staging
 from aptkeep.model import Touched
 from aptkeep.plan import NOT_OFFERED, Install, Remove
 from aptkeep.snapshots import stage_from_snapshots
-from aptkeep.supply import pooled_versions, stage_listed, stage_pooled
+from aptkeep.supply import Supply, pooled_versions, stage_listed, stage_pooled
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from aptkeep.machine.apt.config import Configuration
     from aptkeep.machine.state import State
     from aptkeep.machine.transaction import Transaction
@@ -55,7 +57,7 @@ class PackagesBack:
         self._planner = planner
         self._offline = offline
         self._latest = latest
-        self._damaged: dict[str, str] = {}
+        self._supply = Supply()
         self.notes: list[str] = []
         """What went otherwise than recorded."""
 
@@ -66,32 +68,66 @@ class PackagesBack:
         network is forbidden, apt's lists are fetched.
         """
         with Staging(self._configuration.paths) as staging:
-            self._stage(manifest, staging)
-            came: frozenset[str] = frozenset()
-            if self._offline or not self._latest:
-                self._transaction.sources = staging.alone()
-                came = self._rounds(manifest)
-            failed = frozenset(self._transaction.failed)
-            left = self._plan(manifest)
-            missing = {step.name for step in left.of(Install)} - failed
-            if self._offline or not (missing or left.of(Remove)):
-                return came
-            # Nothing was asked yet but the pool: that it doesn't have something is no reason.
-            for name in missing:
-                self._transaction.reasons.pop(name, None)
-            self._transaction.sources = {}
-            if missing:
-                self._transaction.update_lists()
-                self._explain_repositories(manifest)
-            self._transaction.sources = staging.with_repositories()
-            if not self._latest:
-                self._stage_from_snapshots(manifest, staging)
-            return came | self._rounds(manifest, failed)
+            came = self._bring(manifest, staging)
+        left = {step.name for step in self._plan(manifest).of(Install)}
+        for name, text in self._supply.damaged.items():
+            if name not in left:
+                self.notes.append(f"{name}: {text}: it was fetched afresh")
+        return came
+
+    def _bring(self, manifest: Manifest, staging: Staging) -> frozenset[str]:
+        self._stage(manifest, staging)
+        came: frozenset[str] = frozenset()
+        if self._offline or (staging.versions and not self._latest):
+            self._transaction.sources = staging.alone()
+            came = self._from_pool_alone(manifest)
+        failed = frozenset(self._transaction.failed)
+        left = self._plan(manifest)
+        missing = {step.name for step in left.of(Install)} - failed
+        if self._offline or not (missing or left.of(Remove)):
+            return came
+        # Nothing was asked yet but the pool: that it doesn't have something is no reason.
+        for name in missing:
+            self._transaction.reasons.pop(name, None)
+        self._transaction.sources = {}
+        if missing:
+            self._transaction.update_lists()
+            self._explain_repositories(manifest)
+        self._set_apart(manifest, staging, missing)
+        self._transaction.sources = staging.with_repositories()
+        if not self._latest:
+            self._stage_from_snapshots(manifest, staging)
+        return came | self._rounds(manifest, failed)
+
+    def _from_pool_alone(self, manifest: Manifest) -> frozenset[str]:
+        try:
+            return self._rounds(manifest)
+        except CommandError:
+            # A package that needs to be reinstalled, and isn't in the pool: apt does nothing then.
+            if self._offline:
+                raise
+            return frozenset()
 
     def why_missing(self, name: str) -> str | None:
         """What is known of a package that could be had nowhere."""
-        damaged = self._damaged.get(name)
-        return f"{NOT_OFFERED}, and {damaged}" if damaged else None
+        damaged = self._supply.damaged.get(name)
+        if damaged is None:
+            return None
+        own = self._supply.own.get(name)
+        if own is None:
+            return f"{damaged}, and {NOT_OFFERED}"
+        return f"{damaged}; install it again" + (f" from {own.came_from}" if own.came_from else "")
+
+    def _set_apart(self, manifest: Manifest, staging: Staging, missing: Collection[str]) -> None:
+        """Keep apt from mixing up a local file with what a repository calls the same version."""
+        own = self._supply.own
+        rivals = {name: own[name] for name in staging.versions if name in own and name in missing}
+        archive = self._archive(manifest) if rivals else None
+        for name, deb in rivals.items():
+            assert archive is not None  # noqa: S101 - or there were no rivals
+            hashes = archive.listed(deb.key)
+            if hashes and deb.sha256 not in hashes:
+                staging.set_apart(name)
 
     def _plan(self, manifest: Manifest, offered: Offered | None = None) -> Plan:
         return self._planner.plan(manifest, self._planner.observe(), offered)
@@ -106,9 +142,8 @@ class PackagesBack:
                 versions |= {n: _newest(pooled[n]) for n in versions if n in pooled}
             wanted = versions.items()
             if wanted:
-                self._transaction.reporter.step("Checking the packages in the pool")
-                self._damaged = stage_pooled(self._store, staging, wanted, native).damaged
-                self.notes += [f"{name}: {text}" for name, text in self._damaged.items()]
+                reporter = self._transaction.reporter
+                self._supply = stage_pooled(self._store, staging, wanted, native, reporter)
         except AptkeepError as error:
             self.notes.append(error.one_line())
         self._transaction.staged = staging.versions

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from aptkeep.machine.apt.config import Configuration
     from aptkeep.machine.incoming import Waiting
 
-    Listed = Callable[[PooledDeb], frozenset[str] | None]
-    """The SHA-256s that signed indexes give for a .deb; None where there are no indexes."""
+    Listed = Callable[[PooledDeb], frozenset[str]]
+    """The SHA-256s that signed indexes give for a package, version and architecture."""
 
 _BATCH, _BATCH_FILES = 64 << 20, 200
 """Bytes and files after which what was copied enters the index: who dies loses no more work."""
@@ -59,27 +59,26 @@ class Pooled:
 
 @contextlib.contextmanager
 def local_debs(
-    configuration: Configuration, *, settled: bool, of_root: bool
+    configuration: Configuration, settled: Callable[[], bool], *, of_root: bool = False
 ) -> Iterator[list[OpenDeb]]:
     """The local files that dpkg unpacked, open: who deletes one now doesn't delete the last copy.
 
     What is none of ours is dropped. So are files that dpkg didn't unpack, if no dpkg is at work
     that might yet do so (`settled`): one whose installation failed must not replace a good one.
-    `of_root`: the command that installed them is over, and they count only if root's they are.
+    `of_root`: the command that installed them is over, and they count only if they're root's.
     """
     paths, dpkg_directory = configuration.paths, configuration.paths.dpkg_directory
     with contextlib.ExitStack() as stack:
         found = []
-        for waiting in incoming.waiting(paths.state, paths.archives):
-            if waiting.fetched:
-                continue
-            deb = _opened(configuration, waiting, stack, of_root=of_root)
-            if deb is None:
-                incoming.done(waiting)
-            elif _unpacked(deb, dpkg_directory):
-                found.append(deb)
-            elif settled:
-                incoming.done(waiting)
+        local = [f for f in incoming.waiting(paths.state, paths.archives) if not f.fetched]
+        over = bool(local) and settled()
+        for waiting in local:
+            with contextlib.suppress(OSError):  # it can't be read now: it waits
+                deb = _opened(configuration, waiting, stack, of_root=of_root)
+                if deb is not None and _unpacked(deb, dpkg_directory):
+                    found.append(deb)
+                elif deb is None or over:
+                    incoming.done(waiting)
         yield found
 
 
@@ -91,23 +90,33 @@ def _unpacked(deb: OpenDeb, dpkg_directory: str) -> bool:
         return False
 
 
+def take_in(debs: Iterable[OpenDeb]) -> list[str]:
+    """Copy local files that wait on, where only root can change them; what can't be kept so."""
+    troubles = []
+    for deb in debs:
+        if os.path.lexists(deb.waiting.entry):
+            try:
+                incoming.take_in(deb.waiting, deb.descriptor)
+            except OSError as error:
+                incoming.done(deb.waiting)
+                troubles.append(
+                    f"{deb.waiting.path} is not kept, neither in the home nor on this machine: "
+                    f"{error.strerror}; make room and install it again"
+                )
+    return troubles
+
+
 def own_debs(debs: Iterable[OpenDeb]) -> dict[tuple[str, str], OwnDeb]:
     """For the manifest: these packages, by name and version, came from no repository."""
     return {(deb.name, deb.version): OwnDeb.LOCAL for deb in debs}
 
 
 def pool_local(configuration: Configuration, debs: Iterable[OpenDeb]) -> Pooled:
-    """Pool local files. Where others are at work on the pool, or it's full, they wait here."""
-    debs = list(debs)
+    """Pool local files. Where others are at work on the pool, they wait."""
     try:
-        pooled = _pool(configuration, debs, lambda _deb: Origin.LOCAL)
+        return _pool(configuration, debs, lambda _deb: Origin.LOCAL)
     except LockedError:
-        pooled = Pooled()
-    for deb in debs:
-        if os.path.lexists(deb.waiting.entry):
-            with contextlib.suppress(OSError):  # no room there either
-                incoming.take_in(deb.waiting, deb.descriptor)
-    return pooled
+        return Pooled()
 
 
 def pool_fetched(configuration: Configuration, listed: Listed) -> Pooled:
@@ -121,9 +130,7 @@ def pool_fetched(configuration: Configuration, listed: Listed) -> Pooled:
 
     def origin(deb: PooledDeb) -> Origin | None:
         hashes = listed(deb)
-        if hashes is None or deb.sha256 in hashes:
-            return Origin.ARCHIVE
-        return None if hashes else Origin.LOCAL  # somebody put it into apt's cache
+        return Origin.ARCHIVE if not hashes or deb.sha256 in hashes else None
 
     added: list[PooledDeb] = []
     troubles: dict[str, None] = {}
@@ -131,11 +138,12 @@ def pool_fetched(configuration: Configuration, listed: Listed) -> Pooled:
         with contextlib.ExitStack() as stack:
             debs = []
             for file in batch:
-                deb = _opened(configuration, file, stack)
-                if deb is None:
-                    incoming.done(file)
-                else:
-                    debs.append(deb)
+                with contextlib.suppress(OSError):  # it can't be read now: it waits
+                    deb = _opened(configuration, file, stack)
+                    if deb is None:
+                        incoming.done(file)
+                    else:
+                        debs.append(deb)
             pooled = _pool(configuration, debs, origin)
         added += pooled.added
         troubles.update(dict.fromkeys(pooled.troubles))
@@ -159,6 +167,12 @@ def news(state: State, troubles: Iterable[str]) -> list[str]:
     with contextlib.suppress(StoreUnavailableError):  # then it's said again
         state.save_troubles(Troubles((*known.said, *fresh)))
     return fresh
+
+
+def all_said(state: State, troubles: Iterable[str]) -> None:
+    """Somebody was told of these troubles, which are all that there are now."""
+    with contextlib.suppress(StoreUnavailableError):  # then it's said again
+        state.save_troubles(Troubles(tuple(dict.fromkeys(troubles))))
 
 
 def leave_for_later(state: State, troubles: Iterable[str]) -> None:

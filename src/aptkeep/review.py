@@ -57,12 +57,14 @@ def status(configuration: Configuration) -> Status:
     """Wanted, present, pending with reasons, not yet recorded."""
     home = find_home(configuration.settings.home)
     state = State(configuration.paths.state)
-    undone = None
+    undone, refusal = None, ""
+    pooled: list[PooledDeb] = []
     with open_existing(home, configuration.settings.store) as store:
         newest = generations.newest(store) if store is not None else generations.Newest()
         snapshot = observe.observe(configuration, home=home, keyrings=keyrings_of(newest.manifest))
         reports = source_reports(store, newest.manifest) if store is not None else []
-        pooled = _pooled(store) if store is not None else []
+        if store is not None:
+            pooled, refusal = _pooled(store)
         number = state.undoing()
         if store is not None and number is not None:
             undone = generations.load(store, number).manifest
@@ -83,7 +85,7 @@ def status(configuration: Configuration) -> Status:
     troubles += [f"{entry.subject} is not kept: {entry.reason}" for entry in snapshot.unkept]
     troubles += [f"{source.path}: {text}" for source in reports for text in source.troubles]
     kept_out = state.troubles()
-    troubles += [*kept_out.said, *kept_out.unsaid]
+    troubles += [*kept_out.said, *kept_out.unsaid, *([refusal] if refusal else ())]
     return Status(
         home=home,
         store=f"{home}/{configuration.settings.store}",
@@ -102,9 +104,13 @@ def status(configuration: Configuration) -> Status:
     )
 
 
-def _pooled(store: Directory) -> list[PooledDeb]:
-    with open_pool(store, debfile.control) as pool:
-        return pool.debs(indexed_only=True) if pool is not None else []
+def _pooled(store: Directory) -> tuple[list[PooledDeb], str]:
+    """What is in the pool, and why it can't be used where it can't."""
+    try:
+        with open_pool(store, debfile.control) as pool:
+            return pool.debs(indexed_only=True) if pool is not None else [], ""
+    except AptkeepError as error:
+        return [], error.one_line()
 
 
 def _reasons(

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from aptkeep.machine.apt.archive import Archive
     from aptkeep.machine.apt.staging import Staging
+    from aptkeep.machine.transaction import Reporter
     from aptkeep.store.pool import Pool, PooledDeb
     from aptkeep.store.tree import Directory
 
@@ -30,7 +31,9 @@ class Supply:
     """What was staged, and what could not be."""
 
     damaged: dict[str, str] = field(default_factory=dict)
-    """What is wrong with the pooled file of a package, and can be done about it, by name."""
+    """What is wrong with the pooled file of a package, by name."""
+    own: dict[str, PooledDeb] = field(default_factory=dict)
+    """What came from no repository, by name."""
 
 
 def pooled_versions(store: Directory, native: str) -> dict[str, tuple[str, ...]]:
@@ -44,7 +47,11 @@ def pooled_versions(store: Directory, native: str) -> dict[str, tuple[str, ...]]
 
 
 def stage_pooled(
-    store: Directory, staging: Staging, wanted: Collection[tuple[str, str]], native: str
+    store: Directory,
+    staging: Staging,
+    wanted: Collection[tuple[str, str]],
+    native: str,
+    reporter: Reporter,
 ) -> Supply:
     """Stage what the pool has of `wanted` (name and version)."""
     supply = Supply()
@@ -54,22 +61,22 @@ def stage_pooled(
             name = package_name(deb.name, deb.architecture, native)
             if (name, deb.version) in wanted:
                 chosen[name] = deb
+        if chosen:
+            reporter.step("Checking the packages in the pool")
         for name, deb in chosen.items():
             assert pool is not None  # noqa: S101 - or nothing was chosen
+            if deb.origin is not Origin.ARCHIVE:
+                supply.own[name] = deb
             try:
                 _copy(pool, deb, staging)
-            except CorruptError as error:
-                supply.damaged[name] = f"its file in the pool is damaged ({error.brief})"
+            except CorruptError:
+                supply.damaged[name] = "its file in the pool is damaged"
             except AptkeepError as error:
                 supply.damaged[name] = error.brief
             except OSError as error:
                 supply.damaged[name] = f"its file in the pool can't be used: {error.strerror}"
             else:
                 staging.add(name, deb.version, deb.paragraph)
-                continue
-            if deb.origin is not Origin.ARCHIVE:
-                again = f" from {deb.came_from}" if deb.came_from else ""
-                supply.damaged[name] += f"; install it again{again}"
     return supply
 
 

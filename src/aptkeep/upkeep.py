@@ -6,12 +6,12 @@ Off the hook path, though a hook's child goes on with it.
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
 import resource
 import shutil
 import tempfile
 from dataclasses import replace
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from aptkeep import files
@@ -20,7 +20,7 @@ from aptkeep.errors import AptkeepError
 from aptkeep.machine import incoming
 from aptkeep.machine.apt import debfile
 from aptkeep.machine.apt.archive import Archive
-from aptkeep.machine.dpkg import package_name, read_packages
+from aptkeep.machine.dpkg import is_free, package_name, read_packages
 from aptkeep.machine.run import run
 from aptkeep.machine.state import State
 from aptkeep.model import OwnDeb
@@ -50,16 +50,14 @@ def keep_pool(configuration: Configuration) -> list[str]:
         for file in incoming.waiting(paths.state, paths.archives):
             incoming.done(file)
         return []
-    archive = functools.cache(lambda: Archive(configuration.architecture, write_caches=False))
+    archive = cache(lambda: Archive(configuration.architecture, write_caches=False))
     with _alone(configuration):
-        with local_debs(configuration, settled=False, of_root=True) as debs:
+        free = partial(is_free, paths.lock_frontend)
+        with local_debs(configuration, free, of_root=True) as debs:
             troubles = list(pool_local(configuration, debs).troubles)
-        there_are_lists = _have_lists(paths.lists)
-        troubles += pool_fetched(
-            configuration, lambda deb: archive().listed(deb.key) if there_are_lists else None
-        ).troubles
+        troubles += pool_fetched(configuration, lambda deb: archive().listed(deb.key)).troubles
         keep_within_bounds(configuration, lambda deb: deb.sha256 in archive().listed(deb.key))
-        if there_are_lists and not incoming.any_waiting(paths.state):
+        if _have_lists(paths.lists) and not incoming.any_waiting(paths.state):
             troubles += _rebuild(configuration, archive)
     return troubles
 

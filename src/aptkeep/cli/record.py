@@ -6,8 +6,8 @@ import click
 
 from aptkeep.cli import context, output
 from aptkeep.errors import UsageError
-from aptkeep.machine.state import State, Troubles
-from aptkeep.pooling import local_debs, own_debs
+from aptkeep.machine.state import State
+from aptkeep.pooling import all_said, local_debs, own_debs
 from aptkeep.record import record
 from aptkeep.upkeep import keep_pool
 
@@ -26,14 +26,14 @@ def command(*, options: tuple[str, ...], as_json: bool) -> None:
             resolution="run 'aptkeep start' first, at best when the machine starts",
         )
     with (
-        local_debs(configuration, settled=False, of_root=True) as debs,
+        local_debs(configuration, lambda: False, of_root=True) as debs,
         context.locked(configuration),
     ):
         own = own_debs(debs)
         recorded = record(configuration, "aptkeep record", own=own, thorough=True)
     # Who runs this is, more often than not, about to throw the root away.
     troubles = keep_pool(configuration)
-    State(configuration.paths.state).save_troubles(Troubles(said=tuple(troubles)))
+    all_said(State(configuration.paths.state), troubles)
     number = recorded.generation.number if recorded.generation else None
     if as_json:
         output.as_json(

@@ -115,6 +115,16 @@ def interrupted(dpkg_directory: str) -> bool:
         return False
 
 
+def is_free(lock_frontend: str) -> bool:
+    """Whether nobody has dpkg's frontend lock, as far as this root can see (proc(5), locks)."""
+    try:
+        inode = str(os.stat(lock_frontend).st_ino)
+        with open("/proc/locks", encoding="ascii") as stream:
+            return not any(f":{inode} " in line for line in stream)
+    except OSError:
+        return False
+
+
 def available_file(dpkg_directory: str) -> str:
     """The database of what dselect(1) found available; apt doesn't use it."""
     return os.path.join(dpkg_directory, "available")

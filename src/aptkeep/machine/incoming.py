@@ -152,10 +152,15 @@ def take_in(file: Waiting, descriptor: int) -> None:
     if os.fstat(descriptor).st_size > room.f_bavail * room.f_frsize // 2:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     temporary = f"{file.entry}.new"
-    with open(descriptor, "rb", closefd=False) as source, open(temporary, "wb") as copy:
-        source.seek(0)
-        shutil.copyfileobj(source, copy, 1 << 20)
-    os.rename(temporary, file.entry + _COPY)
+    try:
+        with open(descriptor, "rb", closefd=False) as source, open(temporary, "wb") as copy:
+            source.seek(0)
+            shutil.copyfileobj(source, copy, 1 << 20)
+        os.rename(temporary, file.entry + _COPY)
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
     os.unlink(file.entry)
 
 

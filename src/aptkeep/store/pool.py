@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from aptkeep.errors import AptkeepError, CorruptError
+from aptkeep.errors import AptkeepError, CorruptError, StoreUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -32,7 +32,7 @@ INDEX = "Packages"
 _INDEX_LIMIT = 256 << 20
 _PIECE = 1 << 20
 _NAME = re.compile(r".+\.([0-9a-f]{12})\.deb")
-_FIELD = re.compile(r"([!-,.-9;-~][!-9;-~]*):(.*)")
+_FIELD = re.compile(r"([!-,.-9;-~][!-9;-~]*)[ \t]*:(.*)")
 _CHECKSUM = "Aptkeep-Checksum: "
 _OURS = re.compile(r"(filename|size|sha\d+|md5sum|aptkeep-.*)", re.IGNORECASE)
 
@@ -122,7 +122,8 @@ class Pool:
         debs = list(debs)
         for other in debs:
             if other.key == deb.key and other.filename != deb.filename:
-                self.directory.remove(other.filename)
+                with contextlib.suppress(StoreUnavailableError):  # a directory, say
+                    self.directory.remove(other.filename)
         return [*(other for other in debs if other.key != deb.key), deb]
 
     def write_index(self, debs: Iterable[PooledDeb]) -> None:
@@ -240,10 +241,10 @@ def describe(  # noqa: PLR0917 - each is a field
 def identity(control: str) -> tuple[str, str, str]:
     """Name, version and architecture in a control file; ValueError where one is missing."""
     fields = _fields(control)
-    try:
-        return fields["package"], fields["version"], fields["architecture"]
-    except KeyError as error:
-        raise ValueError(f"its control file has no {error}") from None
+    found = [fields.get(name, "") for name in ("package", "version", "architecture")]
+    if not all(found):
+        raise ValueError("its control file names no package, version or architecture")
+    return found[0], found[1], found[2]
 
 
 def _parse(paragraph: str) -> PooledDeb | None:

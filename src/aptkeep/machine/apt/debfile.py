@@ -44,16 +44,21 @@ def unpacked(descriptor: int, dpkg_directory: str, name: str, architecture: str)
 
 def _members(descriptor: int, names: tuple[str, ...]) -> dict[str, bytes]:
     """Members of the control archive, by name, as far as they're there."""
-    try:
-        with _control_archive(descriptor) as stream:
-            archive = apt_inst.DebFile(stream).control
-            found = {}
-            for name in names:
-                with contextlib.suppress(LookupError):
-                    found[name] = archive.extractdata(name)
-            return found
-    except (SystemError, OSError, ValueError) as error:
-        raise ValueError(f"it is no Debian package, or damaged: {error}") from error
+    found: dict[str, bytes] = {}
+
+    def take(member: apt_inst.TarMember, content: bytes) -> None:
+        name = member.name.removeprefix("./")
+        if name in names:
+            found[name] = content
+
+    with _control_archive(descriptor) as stream:
+        try:
+            # In one pass: looking for a member that a damage hides leaves an error behind in apt's
+            # library, for whoever calls it next.
+            apt_inst.DebFile(stream).control.go(take)
+        except (SystemError, ValueError) as error:
+            raise ValueError(f"it is no Debian package, or damaged: {error}") from error
+    return found
 
 
 def intact(descriptor: int) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,9 @@ DIRECTORY = "staged"
 """Below aptkeep's state directory."""
 
 
+_INSTALLED_SIZE = re.compile(r"^(Installed-Size:\s*)(\d+)", re.IGNORECASE | re.MULTILINE)
+
+
 class Staging:
     """The staging area of one restore. Use it as a context manager: it's gone afterwards."""
 
@@ -34,7 +38,7 @@ class Staging:
         """Where checked .deb files are to be put."""
         self.versions: dict[str, str] = {}
         """What is staged: name to version."""
-        self._paragraphs: list[str] = []
+        self._paragraphs: dict[str, str] = {}
 
     def __enter__(self) -> Staging:
         self._remove()
@@ -53,7 +57,17 @@ class Staging:
     def add(self, name: str, version: str, paragraph: str) -> None:
         """Offer a file in `debs`, by its paragraph of a Packages index."""
         self.versions[name] = version
-        self._paragraphs.append(paragraph.strip("\n"))
+        self._paragraphs[name] = paragraph.strip("\n")
+
+    def set_apart(self, name: str) -> None:
+        """Let apt see that another archive's package of this version is not the same.
+
+        Before 2.7 it goes by the dependencies and this size, and mixes up their hashes.
+        """
+        paragraph, changed = _INSTALLED_SIZE.subn(
+            lambda match: f"{match[1]}{int(match[2]) + 1}", self._paragraphs[name], count=1
+        )
+        self._paragraphs[name] = paragraph if changed else f"{paragraph}\nInstalled-Size: 1"
 
     def alone(self) -> dict[str, str]:
         """apt's options for which there's nothing but what is staged."""
@@ -106,7 +120,7 @@ class Staging:
         # As apt itself names them (URItoFileName).
         listed = f"{self.debs.replace('_', '%5f').replace('/', '_')}_._"
         self._write("lists", f"{listed}Release", f"Origin: {ORIGIN}\nLabel: {ORIGIN}\n")
-        packages = "".join(f"{paragraph}\n\n" for paragraph in self._paragraphs)
+        packages = "".join(f"{paragraph}\n\n" for paragraph in self._paragraphs.values())
         self._write("lists", f"{listed}Packages", packages)
         for cache in ("pkgcache.bin", "srcpkgcache.bin"):
             if os.path.exists(os.path.join(self._place, cache)):
