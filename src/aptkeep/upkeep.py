@@ -76,8 +76,8 @@ def go_on(configuration: Configuration) -> None:
 
 
 def in_background(configuration: Configuration) -> None:
-    """Keep the pool in a process of its own."""
-    if os.fork():
+    """Keep the pool in a process of its own, where there is anything to pool."""
+    if not incoming.any_waiting(configuration.paths.state) or os.fork():
         return
     try:
         nothing = os.open(os.devnull, os.O_RDWR)

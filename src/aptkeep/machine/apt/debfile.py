@@ -97,7 +97,7 @@ def _control_archive(descriptor: int) -> Iterator[BinaryIO]:
         raise ValueError(f"its control archive has {size} bytes")
     content = os.pread(descriptor, size, position)
     if len(content) != size:
-        raise ValueError("it is cut off")
+        raise ValueError("it is damaged: its end is missing")
     with os.fdopen(os.memfd_create("control"), "w+b") as stream:
         stream.write(_MAGIC + _header("debian-binary", 4) + b"2.0\n")
         stream.write(_header(name, size) + content + b"\n" * (size % 2))
@@ -111,12 +111,15 @@ def _member(descriptor: int, wanted: str) -> tuple[int, int, str]:
     position = len(_MAGIC)
     for _member in range(_MOST_MEMBERS):
         header = os.pread(descriptor, _HEADER, position)
-        name, size = header[:16].decode("ascii").rstrip(" /"), int(header[48:58])
+        try:
+            name, size = header[:16].decode("ascii").rstrip(" /"), int(header[48:58])
+        except ValueError:
+            raise ValueError("it is no Debian package") from None
         position += _HEADER
         if name.startswith(wanted):
             return position, size, name
         position += size + size % 2
-    raise ValueError(f"it has no {wanted}")
+    raise ValueError(f"it is no Debian package: it has no {wanted}")
 
 
 _MAGIC, _HEADER, _MOST_MEMBERS = b"!<arch>\n", 60, 8
