@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+import urllib.parse
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,7 +22,7 @@ Call = Callable[..., list[str]]
 @pytest.fixture
 def root(tmp_path: Path) -> FakeRoot:
     """A root on which aptkeep was started."""
-    made = FakeRoot(tmp_path / "root")
+    made = FakeRoot(tmp_path / "a röot")
     made.write("var/lib/aptkeep/baseline.json", "{}")
     return made
 
@@ -98,7 +99,7 @@ def test_names_of_options_are_in_any_letters(call: Call) -> None:
 )
 def test_where_apts_archives_are(call: Call, root: FakeRoot, places: tuple[str, ...]) -> None:
     """apt quotes what could be mistaken, by its code in hexadecimal."""
-    quoted = "".join(c if c.isalnum() or c == "/" else f"%{ord(c):02x}" for c in str(root.path))
+    quoted = urllib.parse.quote(str(root.path))
     given = tuple(place.format(root=root.path, quoted=quoted) for place in places)
     assert call(given=given) == ALL
 

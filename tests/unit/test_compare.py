@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 
 from aptkeep.compare import Difference, Wish, differences, wishes
-from aptkeep.model import FileKind, Manifest, PackageWish
+from aptkeep.model import FileKind, Manifest, OwnDeb, PackageWish
 from unit import strategies
 from unit.made import (
     BOOKWORM,
@@ -31,6 +31,11 @@ from unit.strategies import KEY, PREFERENCES, SOURCE, USER_SOURCE
         (wish(INSTALL, image="1"), "install"),
         (wish(HOLD), "hold"),
         (wish(HOLD, "1.2-3", auto=False), "hold 1.2-3, manual"),
+        (
+            wish(INSTALL, "1.2", auto=False, deb=OwnDeb.LOCAL),
+            "install 1.2, manual, from a local file",
+        ),
+        (wish(None, "1.2", image="1", deb=OwnDeb.REBUILT), "version 1.2, rebuilt by dpkg-repack"),
         (wish(None, "1.2-3", image="1"), "version 1.2-3"),
         (wish(None, "1.2-3", auto=True, image="1"), "version 1.2-3, automatic"),
         (wish(auto=True, image="1"), "marked automatic"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -12,10 +13,12 @@ from aptkeep import review
 from aptkeep.compare import Wish
 from aptkeep.errors import UntrustedError, UsageError
 from aptkeep.machine.apt import config
-from aptkeep.machine.state import LastReport
+from aptkeep.machine.state import LastReport, Troubles
 from aptkeep.model import Pending, Touched
-from aptkeep.record import take_baseline
+from aptkeep.pooling import local_debs, own_debs, pool_local
+from aptkeep.record import record, take_baseline
 from unit.machines import SOURCES, Machine
+from unit.pooled import fetch, in_pool, install_file, pool_path, pool_what_is_local
 
 
 @pytest.fixture(autouse=True)
@@ -254,3 +257,62 @@ def test_a_copy_that_is_gone_is_named(machine: Machine) -> None:
     os.unlink(copy)
     (trouble,) = review.verify(machine.configuration).troubles
     assert "gone" in trouble
+
+
+# -- the pool
+
+
+def test_a_status_tells_of_the_pool_and_of_what_is_not_in_it(machine: Machine) -> None:
+    install_file(machine, "tool")
+    pool_what_is_local(machine)
+    fetch(machine, "other")
+    machine.record()
+    machine.state.save_troubles(Troubles(("full",), ("altered",)))
+    before = snapshot(machine.directory)
+    found = review.status(machine.configuration)
+    assert snapshot(machine.directory) == before
+    assert found.pooled == 2
+    assert found.pool_size == sum(deb.size for deb in in_pool(machine))
+    assert {"full", "altered"} <= {*found.warnings}
+    assert machine.state.troubles() == Troubles(("full",), ("altered",))
+
+
+@pytest.mark.parametrize("damage", ["none", "altered", "not root's", "unreadable"])
+def test_every_pooled_file_is_verified(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, damage: str
+) -> None:
+    for name in ("tool", "other"):
+        fetch(machine, name)
+    machine.install("tool")
+    machine.record()
+    (deb,) = (found for found in in_pool(machine) if found.name == "tool")
+    path = pool_path(machine) / deb.filename
+    if damage == "altered":
+        path.write_bytes(path.read_bytes()[:-1])
+    elif damage == "not root's":
+        path.chmod(0o666)
+    elif damage == "unreadable":
+        real = os.read
+
+        def read(descriptor: int, length: int) -> bytes:
+            if os.path.samestat(os.fstat(descriptor), path.stat()):
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+            return real(descriptor, length)
+
+        monkeypatch.setattr(os, "read", read)
+    found = review.verify(machine.configuration)
+    assert found.files == 2
+    assert len(found.troubles) == (damage != "none")
+    assert all(deb.filename in text for text in found.troubles)
+
+
+def test_what_came_from_no_repository_must_be_in_the_pool(machine: Machine) -> None:
+    install_file(machine, "tool")
+    with local_debs(machine.configuration, settled=True, of_root=False) as debs:
+        pool_local(machine.configuration, debs)
+        record(machine.configuration, "dpkg-post-invoke", own=own_debs(debs))
+    assert review.verify(machine.configuration).troubles == ()
+    (deb,) = in_pool(machine)
+    (pool_path(machine) / deb.filename).unlink()
+    (said,) = review.verify(machine.configuration).troubles
+    assert said.startswith("tool 1 ")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -213,10 +214,10 @@ def test_a_file_that_is_gone_costs_no_other(root: FakeRoot, archives: str) -> No
 def test_what_comes_in_at_the_same_moment_is_not_lost(
     root: FakeRoot, archives: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Another one took its number between the look at the directory and the link."""
+    """Another one has the same clock."""
     paths = [root.write(f"home/{letter}.deb", magic(letter)) for letter in "ab"]
     with monkeypatch.context() as patch:
-        patch.setattr(os, "listdir", lambda _path: [])
+        patch.setattr(time, "time_ns", lambda: 1)
         for path in paths:
             catch(root, path)
     assert sorted(content or b"" for content, _ in waiting(root)) == [magic("a"), magic("b")]

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from aptkeep import files
-from aptkeep.errors import AptkeepError, LockedError, StoreUnavailableError, UntrustedError
+from aptkeep.errors import (
+    AptkeepError,
+    LockedError,
+    StoreFullError,
+    StoreUnavailableError,
+    UntrustedError,
+)
 from aptkeep.store.tree import Directory, open_store
 from unit.limits import no_file_longer_than
 
@@ -361,3 +368,56 @@ def test_two_machines_do_not_write_at_once(home: Path, store: Directory) -> None
         with pytest.raises(LockedError, match=str(home)):
             other.lock(0.01)
         assert other.names() == []  # reading needs no lock
+
+
+# -- receiving
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Iterator[int]:
+    """A descriptor of a file elsewhere."""
+    path = tmp_path / "x.deb"
+    path.write_bytes(b"a deb")
+    descriptor = os.open(path, os.O_RDONLY)
+    yield descriptor
+    os.close(descriptor)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_home_without_room_is_told_from_one_that_fails(
+    store: Directory, source: int, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """The first passes, or is made to; what the caller does with a file is no matter of ours."""
+
+    def refuse(*_arguments: object, **_options: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "received", refuse)
+        with pytest.raises(StoreFullError), store.received(source):
+            pass
+    with pytest.raises(OSError, match="caller") as caught, store.received(source):
+        raise OSError(number, "the caller's")
+    assert not isinstance(caught.value, AptkeepError)
+    assert store.names() == []
+
+
+def test_what_was_received_is_not_among_the_names_until_it_has_one(
+    store: Directory, source: int
+) -> None:
+    with store.received(source) as (temporary, _sha256, _size):
+        assert store.names() == []
+        store.rename(temporary, "x.deb")
+        assert store.names() == ["x.deb"]
+    with store.opened("x.deb") as descriptor:
+        assert os.read(descriptor, 100) == b"a deb"
+
+
+def test_a_second_link_is_only_for_what_is_checked(store: Directory, store_path: Path) -> None:
+    """Who has the other one could write through it."""
+    store.write("x.deb", b"x")
+    os.link(store_path / "x.deb", store_path / "other")
+    with pytest.raises(UntrustedError, match="2 hard links"), store.opened("x.deb"):
+        pass
+    with store.opened("x.deb", may_be_linked=True) as descriptor:
+        assert os.read(descriptor, 100) == b"x"

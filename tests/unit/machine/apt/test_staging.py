@@ -124,20 +124,16 @@ def test_sources_with_passwords_are_links_and_never_copies(apt: AptRoot, staging
     assert (place(apt) / "sources/private.list").resolve().stat().st_mode & 0o777 == 0o600
 
 
-@pytest.mark.parametrize("name", ["00aptkeep.list", "00aptkeep.sources"])
-def test_a_source_of_the_same_name_is_not_written_to(
-    apt: AptRoot, staging: Staging, name: str
-) -> None:
-    text = {
-        "00aptkeep.list": "deb [trusted=yes] http://mine ./\n",
-        "00aptkeep.sources": "Types: deb\nURIs: http://mine/\nSuites: ./\nTrusted: yes\n",
-    }[name]
-    apt.write(f"etc/apt/sources.list.d/{name}", text)
-    apt.write("var/lib/apt/lists/mine_._Packages", Offer("zsh").offered())
+def test_a_source_of_the_same_name_is_not_written_to(apt: AptRoot, staging: Staging) -> None:
+    """What is linked there is the user's own file."""
+    staging.with_repositories()
+    (ours,) = (path for path in (place(apt) / "sources").iterdir() if path.is_file())
+    theirs = apt.path / "etc/apt/sources.list.d" / ours.name
+    theirs.write_text("deb [trusted=yes] http://theirs ./\n", encoding="ascii")
     stage(staging, Offer("tool"))
-    offered = apt.reopen(staging.with_repositories()).offered(["tool", "zsh"])
-    assert (apt.path / "etc/apt/sources.list.d" / name).read_text(encoding="ascii") == text
-    assert offered == {"tool": ("1",), "zsh": ("1",)}
+    for options in (staging.with_repositories(), staging.with_repositories()):
+        assert apt.reopen(options).offered(["tool"]) == {"tool": ("1",)}
+    assert theirs.read_text(encoding="ascii") == "deb [trusted=yes] http://theirs ./\n"
 
 
 def test_what_is_staged_later_is_seen(apt: AptRoot, staging: Staging) -> None:
@@ -208,7 +204,8 @@ def test_the_staged_one_of_two_files_of_one_version_comes(
     pins = apt.path / "pins"
     pins.mkdir()
     preferences.write(str(pins), apt.load().paths, {"vim": "2"}, "amd64", staged={"vim"})
-    Archive("amd64", sources={**options, "Dir::Etc::PreferencesParts": str(pins)})
+    archive = Archive("amd64", sources={**options, "Dir::Etc::PreferencesParts": str(pins)})
+    assert archive.depended_on("vim", "2") == {"nano"}
     cache = apt_pkg.Cache(None)
     assert len(cache["vim"].version_list) == 2
     candidate = apt_pkg.DepCache(cache).get_candidate_ver(cache["vim"])
