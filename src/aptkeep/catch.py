@@ -42,8 +42,9 @@ def _split(option: str) -> tuple[str, str]:
 
 def _unquoted(value: str) -> str:
     """A value as it was before apt quoted it like a part of a URI."""
-    first, *others = value.split("%")
-    return first + "".join(os.fsdecode(bytes.fromhex(part[:2])) + part[2:] for part in others)
+    first, *others = os.fsencode(value).split(b"%")
+    quoted = (bytes.fromhex(part[:2].decode("ascii")) + part[2:] for part in others)
+    return os.fsdecode(first + b"".join(quoted))
 
 
 def _archives(options: dict[str, str]) -> str:

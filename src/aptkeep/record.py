@@ -126,7 +126,7 @@ def record(
         for entry in now.unkept
         if entry not in last.unkept and not any(entry.subject in text for text in said)
     )
-    return replace(recorded, unkept=unkept, said=tuple(said))
+    return replace(recorded, unkept=unkept, said=(*said, *recorded.said))
 
 
 def _guard_copies(configuration: Configuration, home: str) -> list[str]:
@@ -193,7 +193,8 @@ def _into_store(  # noqa: PLR0917 - each is a different thing
         if absorbed != newest.manifest:
             generation = generations.write(store, occasion, now.platform, absorbed)
             log.append(store, describe(generation))
-        return Recorded(generation, passed_over=newest.passed_over), _anchor(store)
+        said = _of_the_images_version(configuration, absorbed, now, own)
+        return Recorded(generation, passed_over=newest.passed_over, said=said), _anchor(store)
 
 
 def _absorb(  # noqa: PLR0917 - each is a different thing
@@ -254,6 +255,28 @@ def _with_own_debs(
         if wish is not None and here is not None and wish.version == here.version == version:
             packages[name] = replace(wish, deb=deb)
     return replace(manifest, packages=packages) if packages != manifest.packages else manifest
+
+
+def _of_the_images_version(
+    configuration: Configuration,
+    manifest: Manifest,
+    now: Observation,
+    own: Mapping[tuple[str, str], OwnDeb],
+) -> tuple[str, ...]:
+    """What is to be told of local files that leave a package as the image has it, to all looks."""
+    names = [
+        name
+        for name, version in own
+        if name not in manifest.packages
+        and name in now.packages
+        and now.packages[name].version == version
+        and not configuration.settings.excluded(name)
+    ]
+    return tuple(
+        f"{name} comes back as the image has it: your file has the same version; give it another "
+        "one, and install it again, if it's not the same package"
+        for name in names
+    )
 
 
 def _examined(old: Manifest, new: Manifest, snapshot: observe.Snapshot) -> Manifest:

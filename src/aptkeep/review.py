@@ -237,6 +237,8 @@ def _verify_pool(store: Directory, manifest: Manifest, troubles: dict[str, None]
                     pass
             except AptkeepError as error:
                 troubles[error.brief] = None
+            except OSError as error:
+                troubles[f"pool/{deb.filename} can't be read: {error.strerror}"] = None
     there = {(deb.name, deb.version) for deb in debs}
     for name, wish in manifest.packages.items():
         if wish.deb is not None and (name.partition(":")[0], wish.version) not in there:

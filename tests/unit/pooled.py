@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from aptkeep.machine import incoming
 from aptkeep.machine.apt import debfile
-from aptkeep.pooling import Pooled, local_debs, pool_fetched, pool_local
+from aptkeep.pooling import Pooled, local_debs, pool_fetched, pool_local, take_in
 from aptkeep.store.pool import SUBDIRECTORY, PooledDeb, open_pool
 from aptkeep.store.tree import open_store
 from unit.debs import control, deb
@@ -50,8 +51,9 @@ def waiting(machine: Machine) -> list[str]:
 
 def pool_what_is_local(machine: Machine) -> Pooled:
     """As the hook does."""
-    with local_debs(machine.configuration, settled=False, of_root=False) as debs:
-        return pool_local(machine.configuration, debs)
+    with local_debs(machine.configuration, lambda: False, of_root=False) as debs:
+        pooled = pool_local(machine.configuration, debs)
+        return replace(pooled, troubles=(*pooled.troubles, *take_in(debs)))
 
 
 def in_pool(machine: Machine) -> list[PooledDeb]:

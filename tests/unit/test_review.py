@@ -308,7 +308,7 @@ def test_every_pooled_file_is_verified(
 
 def test_what_came_from_no_repository_must_be_in_the_pool(machine: Machine) -> None:
     install_file(machine, "tool")
-    with local_debs(machine.configuration, settled=True, of_root=False) as debs:
+    with local_debs(machine.configuration, lambda: True, of_root=False) as debs:
         pool_local(machine.configuration, debs)
         record(machine.configuration, "dpkg-post-invoke", own=own_debs(debs))
     assert review.verify(machine.configuration).troubles == ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from aptkeep.cli import context
+from aptkeep.cli import context, output
 from aptkeep.cli.restore import run
 from aptkeep.machine.state import State
 from aptkeep.restore import Options
@@ -32,4 +32,6 @@ def command(
     with context.locked(configuration):
         revised = rollback(configuration, number)
         State(configuration.paths.state).set_undoing(revised.old.number)
+    if not as_json:
+        output.line(f"aptkeep: generation {revised.new.number} wants what generation {number} did.")
     return run(configuration, Options(offline=offline), json_wanted=as_json)

@@ -138,7 +138,7 @@ class Archive:
             versions = [
                 version.ver_str
                 for version in package.version_list
-                if version.downloadable and self._depcache.policy.get_priority(version) >= 0
+                if version.downloadable and (_is_staged(version) or self._allowed(version))
             ]
             if candidate is not None and candidate.ver_str in versions:
                 versions.remove(candidate.ver_str)
@@ -156,8 +156,11 @@ class Archive:
             for version in package.version_list
             if version.downloadable and only in (None, version.ver_str)
         ]
-        priority = self._depcache.policy.get_priority
-        return bool(offered) and all(priority(version) < 0 for version in offered)
+        return bool(offered) and not any(self._allowed(version) for version in offered)
+
+    def _allowed(self, version: apt_pkg.Version) -> bool:
+        """Whether the user's pins allow it; they're about repositories, not about what is here."""
+        return bool(self._depcache.policy.get_priority(version) >= 0)
 
     def listed(self, key: tuple[str, str, str]) -> frozenset[str]:
         """The SHA-256s that apt's lists give for a package name, version and architecture."""

@@ -133,7 +133,9 @@ def unfetched_archives(output: str, native: str) -> dict[str, str]:
     }
 
 
-_ARCHIVE = re.compile(r"(?:.*/)?(?:\d+-)?(?P<name>[^/_]+)_[^/]*_(?P<architecture>[^/_.]+)\.deb")
+_ARCHIVE = re.compile(
+    r"(?:.*/)?(?:\d+-)?(?P<name>[^/_]+)_[^/]*_(?P<architecture>[^/_.]+)(?:\.[0-9a-f]+)?\.deb"
+)
 
 
 def package_of(subject: str, native: str) -> str:
