@@ -96,10 +96,12 @@ def settle(machine: Workstation) -> None:
 
 
 def has(machine: Workstation, packages: dict[str, str]) -> bool:
-    """Whether these packages are installed in these versions; a difference is shown."""
+    """Whether these packages are installed in these versions; AssertionError says what is else."""
     found = installed(machine)
     here = {name: found.get(name) for name in packages}
-    assert here == packages
+    if here != packages:
+        wrong = [f"{n}: {here[n]} instead of {packages[n]}" for n in here if here[n] != packages[n]]
+        raise AssertionError("; ".join(wrong))
     return True
 
 
@@ -118,40 +120,44 @@ def pool(machine: Workstation) -> Path:
 
 
 def index(machine: Workstation) -> list[dict[str, str]]:
-    """The paragraphs of the pool's index; none where there is no index."""
+    """The fields of each paragraph of the pool's index, by their names in lower case."""
     path = pool(machine) / "Packages"
     if not path.exists():
         return []
     paragraphs = [text for text in path.read_text().split("\n\n") if text.strip()]
-    return [
-        dict(
-            line.partition(": ")[::2] for line in text.splitlines() if not line.startswith((" ", "\t"))
-        )
-        for text in paragraphs
-    ]
+    found = []
+    for text in paragraphs:
+        lines = [line.split(":", 1) for line in text.splitlines() if line[0] not in " \t"]
+        found.append({name.lower(): value.strip() for name, value in lines})
+    return found
 
 
 def pooled(machine: Workstation) -> dict[str, str]:
     """Names and versions in the pool; the index has to be true."""
     check(machine)
-    return {entry["Package"]: entry["Version"] for entry in index(machine)}
+    return {entry["package"]: entry["version"] for entry in index(machine)}
 
 
 def origins(machine: Workstation) -> dict[str, str]:
     """Names and origins in the pool."""
-    return {entry["Package"]: entry["Aptkeep-Origin"] for entry in index(machine)}
+    return {entry["package"]: entry["aptkeep-origin"] for entry in index(machine)}
 
 
 def check(machine: Workstation) -> None:
     """What the index says of each file is true, and there is nothing else in the pool."""
     entries = index(machine)
     for entry in entries:
-        content = (pool(machine) / entry["Filename"]).read_bytes()
-        assert len(content) == int(entry["Size"]), entry
-        assert hashlib.sha256(content).hexdigest() == entry["SHA256"], entry
+        content = (pool(machine) / entry["filename"]).read_bytes()
+        if (str(len(content)), hashlib.sha256(content).hexdigest()) != (
+            entry["size"],
+            entry["sha256"],
+        ):
+            raise AssertionError(f"this isn't true: {entry}")
     if pool(machine).exists():
-        named = [entry["Filename"].removeprefix("./") for entry in entries]
-        assert sorted({*os.listdir(pool(machine))} - {"Packages"}) == sorted(named)
+        named = [entry["filename"].removeprefix("./") for entry in entries]
+        found = [name for name in os.listdir(pool(machine)) if name != "Packages"]
+        if sorted(found) != sorted(named):
+            raise AssertionError(f"{sorted(found)} in the pool, not {sorted(named)}")
 
 
 def file_of(machine: Workstation, name: str) -> Path:
