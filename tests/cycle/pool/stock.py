@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,9 +29,9 @@ SUM = (
 SETTLE = (
     "n=0; while grep -qs -e 'aptkeep/hoo[k]' -e 'bin/aptkee[p]' /proc/[0-9]*/cmdline; do "
     "n=$((n+1)); [ $n -lt 500 ] || exit 9; sleep 0.02; done; "
-    f"[ ! -d {INCOMING} ] || [ -z \"$(ls -A {INCOMING})\" ]"
+    f'[ ! -d {INCOMING} ] || [ -z "$(ls -A {INCOMING})" ]'
 )
-"""A shell command that waits until nobody is at work for the pool, and fails if files still wait."""
+"""A shell command that waits until nobody is at work for the pool; it fails if files still wait."""
 
 ALPHA = TinyPackage("alpha", depends="beta", files={"/usr/share/alpha": "a\n"})
 BETA = TinyPackage("beta", files={"/usr/share/beta": "b\n"})
@@ -169,6 +170,19 @@ def file_of(machine: Workstation, name: str) -> Path:
 def downloads(repository: Repository) -> list[str]:
     """The packages that were asked for, by the names of their files."""
     return [Path(path).name for path in repository.requests if path.endswith(".deb")]
+
+
+@contextmanager
+def locked(machine: Workstation, directory: str) -> Iterator[None]:
+    """Hold the lock of a directory, as another aptkeep does that is at work there."""
+    holder = machine.popen("flock", "--close", directory, "sh", "-c", "echo held; sleep 100")
+    assert holder.stdout is not None
+    holder.stdout.readline()
+    try:
+        yield
+    finally:
+        holder.kill_group()
+        holder.communicate()
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 20) -> None:

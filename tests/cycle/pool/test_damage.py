@@ -47,7 +47,10 @@ def shorten(path: Path) -> None:
 def swap(path: Path) -> None:
     """Another valid .deb of the same name, version and size, with other content."""
     content = path.read_bytes()
-    other = content.replace(b"as it was", b"is hacked").replace(b"b\n" + bytes(9), b"X\n" + bytes(9))
+    other = content.replace(b"as it was", b"is hacked")
+    other = other.replace(b"b\n" + bytes(9), b"X\n" + bytes(9))
+        b"b\n" + bytes(9), b"X\n" + bytes(9)
+    )
     assert other != content
     assert len(other) == len(content)
     path.write_bytes(other)

@@ -22,6 +22,7 @@ from cycle.pool.stock import (
     Local,
     has,
     index,
+    locked,
     make_deb,
     make_debs,
     origins,
@@ -110,8 +111,7 @@ OBSTACLES = {
         f"mv /srv/a/* {MODULES}",
     ),
     "the state can't be written": (
-        "mount --bind /var/lib/aptkeep /var/lib/aptkeep;"
-        "mount -o remount,bind,ro /var/lib/aptkeep",
+        "mount --bind /var/lib/aptkeep /var/lib/aptkeep;mount -o remount,bind,ro /var/lib/aptkeep",
         "umount /var/lib/aptkeep",
     ),
     "incoming is a file": (f"rm -rf {INCOMING}; touch {INCOMING}", f"rm {INCOMING}"),
@@ -292,14 +292,11 @@ def test_busy_pool_costs_no_local_file(machine: Workstation) -> None:
     make_debs(machine, ONE, TWO)
     machine.run("dpkg", "-i", ONE.path)
     settle(machine)
-    holder = machine.popen("flock", "-o", f"{STORE}/pool", "sleep", "100")
-    time.sleep(0.1)
-    started = time.monotonic()
-    shown = machine.run("dpkg", "-i", TWO.path)
-    assert time.monotonic() - started < 4
-    assert said(shown) == []
-    assert wishes(machine).keys() == {"one", "two"}
-    holder.kill()
-    holder.wait()
+    with locked(machine, f"{STORE}/pool"):
+        started = time.monotonic()
+        shown = machine.run("dpkg", "-i", TWO.path)
+        assert time.monotonic() - started < 4
+        assert said(shown) == []
+        assert wishes(machine).keys() == {"one", "two"}
     settle(machine)
     assert pooled(machine) == {"one": "1.0", "two": "1.0"}
