@@ -49,8 +49,6 @@ def swap(path: Path) -> None:
     content = path.read_bytes()
     other = content.replace(b"as it was", b"is hacked")
     other = other.replace(b"b\n" + bytes(9), b"X\n" + bytes(9))
-        b"b\n" + bytes(9), b"X\n" + bytes(9)
-    )
     assert other != content
     assert len(other) == len(content)
     path.write_bytes(other)
