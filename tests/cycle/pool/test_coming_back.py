@@ -40,6 +40,7 @@ from testbed.workstation import Workstation
 
 LISTS = "find /var/lib/apt/lists /var/cache/apt -type f ! -name lock -exec sha256sum {} + | sort"
 UPDATE_HOOK = 'APT::Update::Pre-Invoke { "touch /run/updated"; };\n'
+LOCALLY = "from a local file"
 MOVED_ON = (ALPHA.at("2.0"), BETA.at("2.0"), GAMMA.at("2.0"))
 
 
@@ -217,8 +218,8 @@ def test_versions_go_back(stocked: Workstation, repository: Repository) -> None:
         "alpha": ("install 2.0, manual", "install 1.0, manual"),
         "beta": ("install 2.0, automatic", "install 1.0, automatic"),
         "gamma": ("install 2.0, automatic", "install 1.0, automatic"),
-        "local": ("install 1.5, manual", "install 1.0, manual"),
-        "plain": (None, "install 1.0, manual"),
+        "local": (f"install 1.5, manual, {LOCALLY}", f"install 1.0, manual, {LOCALLY}"),
+        "plain": (None, f"install 1.0, manual, {LOCALLY}"),
         "delta": ("install 1.0, manual", None),
     }
     preview = aptkeep(stocked, "restore", "--generation", target, "--dry-run").stdout

@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from cycle.conftest import Prepare
-from cycle.keeping import aptkeep, installed, next_boot, pending, start
+from cycle.keeping import (
+    add_source,
+    aptkeep,
+    install,
+    installed,
+    next_boot,
+    pending,
+    said,
+    start,
+)
 from cycle.pool.stock import (
     ALPHA,
     BETA,
     HOME,
+    INCOMING,
     PLAIN,
     SETTLE,
     STOCK,
@@ -19,6 +30,7 @@ from cycle.pool.stock import (
     downloads,
     file_of,
     has,
+    locked,
     make_deb,
     make_debs,
     pool,
@@ -252,3 +264,24 @@ def test_a_pool_that_is_no_directory_of_roots(stocked: Workstation) -> None:
     assert "plain" in installed(stocked)
     (line,) = [line for line in shown.stderr.splitlines() if line.startswith("aptkeep:")]
     assert "pool" in line
+
+
+def test_archive_that_is_not_what_its_repository_lists(
+    machine: Workstation, repository: Repository, tmp_path: Path
+) -> None:
+    """Somebody changed it between apt and the pool: it isn't kept, and that is said once."""
+    repository.publish(ALPHA, BETA)
+    add_source(machine, repository)
+    other = build(replace(BETA, files={"/usr/share/beta": "X\n"}), tmp_path).read_bytes()
+    with locked(machine, INCOMING):
+        install(machine, "alpha")
+        caught = [f"{INCOMING}/{name}" for name in machine.run("ls", INCOMING).lines]
+        for path in caught:
+            if machine.run("dpkg-deb", "--field", path, "Package").stdout == "beta\n":
+                machine.write(path, other)
+    settle(machine)
+    assert pooled(machine) == {"alpha": "1.0"}
+    heard = [said(machine.run("dpkg", "--configure", "-a")) for _ in range(3)]
+    (line,) = heard[0]
+    assert "beta 1.0" in line
+    assert heard[1:] == [[], []]

