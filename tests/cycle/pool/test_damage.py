@@ -112,7 +112,10 @@ DAMAGES: dict[str, Damage] = {
 }
 FETCHED = [TinyPackage(f"r-{name}", files={f"/usr/share/r-{name}": "b\n"}) for name in DAMAGES]
 KEPT = [Local(f"l-{name}") for name in DAMAGES]
-BUILD = [f"{make_deb(package)}; dpkg -i {package.path}" for package in KEPT]
+BUILD = [
+    "; ".join(make_deb(package) for package in KEPT),
+    f"dpkg -i {' '.join(package.path for package in KEPT)}",
+]
 
 
 def test_damaged_files_are_fetched_afresh_or_pending(
@@ -165,14 +168,13 @@ def drop_the_last(path: Path) -> None:
     path.write_bytes(b"\n\n".join(content.split(b"\n\n")[:3]) + b"\n\n")
 
 
-def other_hashes(path: Path) -> None:
-    content = path.read_bytes()
-    path.write_bytes(content.replace(b"SHA256: ", b"SHA256: 0"))
-
-
-def other_versions(path: Path) -> None:
-    content = path.read_bytes()
-    path.write_bytes(content.replace(b"Version: 1", b"Version: 9"))
+def other_fields(path: Path) -> None:
+    """All is well-formed, but not what was written."""
+    paragraphs = path.read_bytes().split(b"\n\n")
+    paragraphs[0] = paragraphs[0].replace(b"SHA256: ", b"SHA256: 0")
+    paragraphs[1] = paragraphs[1].replace(b"Version: 1", b"Version: 9")
+    paragraphs[2] = paragraphs[2].replace(b"Filename: ./", b"Filename: ../")
+    path.write_bytes(b"\n\n".join(paragraphs))
 
 
 def noise(path: Path) -> None:
@@ -180,8 +182,7 @@ def noise(path: Path) -> None:
 
 
 INDEX_DAMAGES: list[Damage] = [
-    *(cut, empty, drop_the_last, other_hashes, other_versions, noise),
-    *(Path.unlink, replace_by_directory),
+    *(cut, drop_the_last, other_fields, noise, Path.unlink, replace_by_directory),
 ]
 
 

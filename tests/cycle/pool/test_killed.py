@@ -80,7 +80,7 @@ def test_worker_killed_at_many_moments(machine: Workstation, repository: Reposit
     repository.publish(ALPHA, BETA, BIG)
     add_source(machine, repository)
     killed = 0
-    for moment in (0, 0.02, 0.05, 0.1, 0.2, 0.4):
+    for moment in (0, 0.03, 0.08, 0.15, 0.3):
         machine.sh(f"rm -rf {STORE}/pool; apt-get install -qy --reinstall big alpha beta")
         time.sleep(moment)
         killed += kill(machine) > 0

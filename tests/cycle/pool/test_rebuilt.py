@@ -65,16 +65,14 @@ def test_rebuilt_by_dpkg_repack(
 def test_without_dpkg_repack_it_is_said(machine: Workstation, repository: Repository) -> None:
     """The hooks say it once; afterwards it's pending."""
     use(machine, repository)
-    lines = said(aptkeep(machine, "record"))
-    assert len(lines) == 2
-    for name in ("gamma", "unseen"):
-        assert [line for line in lines if f" {name} " in line and "dpkg-repack" in line]
     make_debs(machine, OTHER)
     heard = []
     for _ in range(5):
         heard += said(machine.run("dpkg", "-i", OTHER.path))
         settle(machine)
-    assert sorted(heard) == sorted(lines)
+    assert len(heard) == 2
+    for name in ("gamma", "unseen"):
+        assert [line for line in heard if f" {name} " in line and "dpkg-repack" in line]
     result = next_boot(machine, code=1)
     assert "unseen" in result.stderr
     assert pending(machine).keys() == {"gamma", "unseen"}
