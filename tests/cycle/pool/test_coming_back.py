@@ -115,6 +115,16 @@ def test_offline_never_touches_the_network(stocked: Workstation, repository: Rep
     assert downloads(repository) == ["gamma_1.0_all.deb"]
 
 
+def test_pins_are_about_repositories(stocked: Workstation) -> None:
+    """What the pool has was chosen already; neither dpkg nor apt asked pins for local files."""
+    stocked.stop()
+    stocked.boot(network=False)
+    pins = 'Package: *\nPin: origin ""\nPin-Priority: -1\n'
+    stocked.write("/etc/apt/preferences.d/strict", pins)
+    start(stocked)
+    assert has(stocked, STOCK)
+
+
 # -- versions
 
 
