@@ -132,7 +132,7 @@ OBSTACLES = {
 def test_apt_and_dpkg_go_on_whatever_is_in_the_way(
     machine: Workstation, repository: Repository
 ) -> None:
-    """There's a line for a run at most, and where a local file is not kept there's one at least."""
+    """There's a line for a hook at most, and where a local file is not kept there's one at least."""
     repository.publish(ALPHA, BETA, GAMMA)
     add_source(machine, repository)
     make_debs(machine, ONE, TWO)
@@ -145,7 +145,8 @@ def test_apt_and_dpkg_go_on_whatever_is_in_the_way(
             f"dpkg -i {ONE.path}",
         ):
             shown = machine.sh(command)
-            if "Traceback" in shown.output or len(said(shown)) > 1:
+            allowed = 2 if obstacle == "the state can't be written" else 1
+            if "Traceback" in shown.output or len(said(shown)) > allowed:
                 wrong[obstacle, command] = said(shown)
             lines += said(shown)
         if not lines and obstacle in ("the store is a file", "the pool is a link"):
