@@ -132,7 +132,7 @@ OBSTACLES = {
 def test_apt_and_dpkg_go_on_whatever_is_in_the_way(
     machine: Workstation, repository: Repository
 ) -> None:
-    """There's a line for a hook at most, and where a local file is not kept there's one at least."""
+    """A hook says a line at most, and one at least where a local file is not kept."""
     repository.publish(ALPHA, BETA, GAMMA)
     add_source(machine, repository)
     make_debs(machine, ONE, TWO)
