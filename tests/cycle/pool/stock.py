@@ -175,6 +175,7 @@ def downloads(repository: Repository) -> list[str]:
 @contextmanager
 def locked(machine: Workstation, directory: str) -> Iterator[None]:
     """Hold the lock of a directory, as another aptkeep does that is at work there."""
+    machine.run("mkdir", "-p", directory)
     holder = machine.popen("flock", "--close", directory, "sh", "-c", "echo held; sleep 100")
     assert holder.stdout is not None
     holder.stdout.readline()
