@@ -12,6 +12,9 @@ export LC_ALL := C.UTF-8
 unexport PYTHONHOME PYTHONPATH VIRTUAL_ENV
 PYTHON := /usr/bin/python3
 
+# How many tests run at once: each uses about one processor.
+JOBS := $(shell nproc)
+
 VERSION := $(shell sed -n '1s/.*(\(.*\)).*/\1/p' debian/changelog)
 DEB := build/aptkeep_$(VERSION)_all.deb
 # Make also works in a clone that belongs to somebody else, as a container's often does.
@@ -40,7 +43,8 @@ demo: $(DEB) ## see packages survive the loss of a root file system (as root)
 .PHONY: test
 test: lint $(DEB) ## check everything: lint and all tests (as root)
 	@.ci/prepare build testbed
-	@APTKEEP_DEB=$(abspath $(DEB)) APTKEEP_TESTBED_REQUIRED=1 $(PYTHON) -m pytest --durations=10 $(PYTEST_ARGS)
+	@APTKEEP_DEB=$(abspath $(DEB)) APTKEEP_TESTBED_REQUIRED=1 $(PYTHON) -m pytest --durations=10 \
+		--numprocesses=$(JOBS) --dist=loadfile $(PYTEST_ARGS)
 
 .PHONY: unit
 unit: ## run the tests that need no root

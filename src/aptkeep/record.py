@@ -180,7 +180,8 @@ def _into_store(  # noqa: PLR0917 - each is a different thing
     now = snapshot.observation
     with open_existing(home, relative) as store:
         if store is None and unrecorded(configuration, None, Manifest(), now).empty:
-            return Recorded(), None  # who wants nothing finds nothing in the home
+            said = _of_the_images_version(configuration, Manifest(), now, own)
+            return Recorded(said=said), None  # who wants nothing finds nothing in the home
     with open_store(home, relative, create=True) as store:
         store.lock(configuration.settings.lock_timeout)
         newest = generations.newest(store)

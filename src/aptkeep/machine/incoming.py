@@ -216,5 +216,5 @@ def done(file: Waiting) -> None:
     """Drop an entry: it's pooled, or is none of ours."""
     beside = f"/{BESIDE}/{os.path.basename(file.entry)}"
     for path in (file.entry, file.path if file.path.endswith(beside) else file.entry):
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(OSError):  # gone, or a root that nobody can write to
             os.unlink(path)
