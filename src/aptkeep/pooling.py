@@ -7,6 +7,7 @@ fetched goes in when apt has returned.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -98,6 +99,8 @@ def take_in(debs: Iterable[OpenDeb]) -> list[str]:
             try:
                 incoming.take_in(deb.waiting, deb.descriptor)
             except OSError as error:
+                if error.errno == errno.EROFS:
+                    continue  # nothing is recorded either, and that's said
                 incoming.done(deb.waiting)
                 troubles.append(
                     f"{deb.waiting.path} is not kept, neither in the home nor on this machine: "

@@ -56,3 +56,16 @@ def stocked(prepare: Prepare) -> Workstation:
         ],
         fresh=True,
     )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """apt knows snapshots since 2.7.0: what wants them to be known isn't for bookworm's."""
+    of_old_apt = [
+        item
+        for item in items
+        if isinstance(item, pytest.Function)
+        and "knowing" in item.fixturenames
+        and item.callspec.params.get("suite") == "bookworm"
+    ]
+    config.hook.pytest_deselected(items=of_old_apt)
+    items[:] = [item for item in items if item not in of_old_apt]
