@@ -76,4 +76,4 @@ def fetch(machine: Machine, name: str, version: str = "1", *, size: int = 0) -> 
     """Pool what apt fetched from a repository, without any lists at hand."""
     place = f"var/cache/apt/archives/{name}_{version}_amd64.deb"
     hand_over(machine, made(name, version, size=size), place)
-    return pool_fetched(machine.configuration, lambda _deb: None)
+    return pool_fetched(machine.configuration, lambda _deb: frozenset())

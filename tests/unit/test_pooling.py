@@ -47,8 +47,9 @@ from unit.pooled import (
 CACHE = "var/cache/apt/archives"
 
 
-def nothing(_deb: PooledDeb) -> None:
+def nothing(_deb: PooledDeb) -> frozenset[str]:
     """There are no lists."""
+    return frozenset()
 
 
 def known(machine: Machine) -> list[tuple[str, str, Origin, str]]:
