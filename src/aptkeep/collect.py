@@ -85,8 +85,10 @@ def keep_within_bounds(configuration: Configuration, offered: Callable[[PooledDe
                 )
 
 
-def collect(configuration: Configuration, *, dry_run: bool) -> Collected:
-    """Delete old generations, and what none of those that stay names.
+def collect(
+    configuration: Configuration, offered: Callable[[PooledDeb], bool], *, dry_run: bool
+) -> Collected:
+    """Delete old generations, what none of those that stay names, what is over the pool's bound.
 
     A damaged generation among those that stay may name anything: then no file goes.
     """
@@ -106,6 +108,10 @@ def collect(configuration: Configuration, *, dry_run: bool) -> Collected:
         with _locked_pool(store, timeout, mend=not dry_run) as (pool, debs):
             wanted = _wanted(manifests)
             going = [deb for deb in debs if all_whole and not _is_wanted(deb, wanted)]
+            rest = [deb for deb in debs if deb not in going]
+            bound = configuration.settings.pool_limit
+            if all_whole:
+                going += over_the_bound(rest, bound, wanted=wanted, offered=offered)
             freed += sum(deb.size for deb in going)
             if not dry_run and pool is not None and going:
                 pool.remove(going, [deb for deb in debs if deb not in going])

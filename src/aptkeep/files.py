@@ -28,6 +28,18 @@ TEMPORARY = ".new-"
 """How the name of a file begins that isn't finished yet."""
 
 
+def detach(*kept: int) -> None:
+    """Close all descriptors but these, so that nobody waits for this process to end."""
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(nothing, descriptor)
+    # Not up to the limit of descriptors, which may be a thousand million in a container.
+    for name in os.listdir("/proc/self/fd"):
+        if int(name) > 2 and int(name) not in kept:  # noqa: PLR2004 - standard error
+            with contextlib.suppress(OSError):  # the one that listed them is closed already
+                os.close(int(name))
+
+
 class NotRegularError(OSError):
     """What was opened is no regular file, or larger than anybody expects."""
 

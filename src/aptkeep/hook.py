@@ -17,6 +17,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from aptkeep import files
 from aptkeep.errors import AptkeepError, LockedError
 from aptkeep.machine import caller, incoming
 from aptkeep.machine.apt import config
@@ -50,7 +51,7 @@ def main(door: str) -> None:
     try:
         configuration = config.load()
     except AptkeepError as error:
-        _say(error.one_line())
+        _say(f"{NOT_RECORDED}: {error.one_line()}")
         return
     if not State(configuration.paths.state).started:
         return
@@ -106,23 +107,21 @@ def _work(
         with contextlib.suppress(OSError):  # whoever called may have had enough
             os.write(writing, "".join(f"{printable(line)}\n" for line in lines).encode())
 
+    more = False
     try:
-        _hard = resource.getrlimit(resource.RLIMIT_AS)[1]
-        resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _hard))
-        nothing = os.open(os.devnull, os.O_RDWR)
-        for descriptor in (0, 1, 2):
-            os.dup2(nothing, descriptor)
-        os.closerange(3, writing)
-        os.closerange(writing + 1, os.sysconf("SC_OPEN_MAX"))
+        hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+        resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, hard))
+        files.detach(writing)
         os.chdir("/")
-        pools = _keep(configuration, door, called, say, lambda: os.write(writing, _RECORDED))
+        more = _keep(configuration, door, called, say, lambda: os.write(writing, _RECORDED))
+    except Exception as error:  # noqa: BLE001 - whatever it is, apt must go on
+        say([f"{NOT_RECORDED}: {error!r}"])
+    try:
         os.close(writing)
-        if pools:
+        if more:
             from aptkeep.upkeep import go_on  # noqa: PLC0415 - off the hook path
 
             go_on(configuration)
-    except Exception as error:  # noqa: BLE001 - whatever it is, apt must go on
-        say([f"{NOT_RECORDED}: {error!r}"])
     finally:
         os._exit(0)
 

@@ -24,6 +24,12 @@ if TYPE_CHECKING:
     from aptkeep.store.tree import Directory
 
 
+NOT_POOLED = (
+    "it was installed from a local file, which is not in the pool, and no repository that answers "
+    "offers it; install it again"
+)
+
+
 class Planner(Protocol):
     """What a restore knows of where it's going."""
 
@@ -108,15 +114,14 @@ class PackagesBack:
                 raise
             return frozenset()
 
-    def why_missing(self, name: str) -> str | None:
-        """What is known of a package that could be had nowhere."""
-        damaged = self._supply.damaged.get(name)
+    def why_missing(self, name: str, *, own: bool) -> str | None:
+        """What is known of a package that could be had nowhere; `own`: it was a local file."""
+        damaged, pooled = self._supply.damaged.get(name), self._supply.own.get(name)
         if damaged is None:
-            return None
-        own = self._supply.own.get(name)
-        if own is None:
-            return f"{damaged}, and {NOT_OFFERED}"
-        return f"{damaged}; install it again" + (f" from {own.came_from}" if own.came_from else "")
+            return NOT_POOLED if own else None
+        again = "; install it again" if own or pooled is not None else ""
+        place = f" from {pooled.came_from}" if pooled is not None and pooled.came_from else ""
+        return f"{damaged}, and {NOT_OFFERED}{again}{place}"
 
     def _set_apart(self, manifest: Manifest, staging: Staging, missing: Collection[str]) -> None:
         """Keep apt from mixing up a local file with what a repository calls the same version."""
@@ -200,7 +205,8 @@ class PackagesBack:
             self._transaction.reasons.setdefault(entry.subject, entry.reason)
         solution = archive.solve(_wanted(todo, offered))
         self._transaction.reasons.update(solution.rejected)
-        for name, why in _other_versions(todo, solution).items():
+        others = {} if self._latest else _other_versions(todo, solution)
+        for name, why in others.items():
             self._transaction.reasons.setdefault(name, why)
             self.notes.append(f"{name}: {why}")
         touched = self._state.restoring() or Touched()

@@ -70,17 +70,20 @@ def local_debs(
     """
     paths, dpkg_directory = configuration.paths, configuration.paths.dpkg_directory
     with contextlib.ExitStack() as stack:
-        found = []
+        found: dict[tuple[str, str], OpenDeb] = {}
         local = [f for f in incoming.waiting(paths.state, paths.archives) if not f.fetched]
         over = bool(local) and settled()
         for waiting in local:
             with contextlib.suppress(OSError):  # it can't be read now: it waits
                 deb = _opened(configuration, waiting, stack, of_root=of_root)
                 if deb is not None and _unpacked(deb, dpkg_directory):
-                    found.append(deb)
+                    earlier = found.pop((deb.name, deb.version), None)
+                    if earlier is not None:
+                        incoming.done(earlier.waiting)
+                    found[deb.name, deb.version] = deb
                 elif deb is None or over:
                     incoming.done(waiting)
-        yield found
+        yield list(found.values())
 
 
 def _unpacked(deb: OpenDeb, dpkg_directory: str) -> bool:

@@ -182,7 +182,8 @@ class _Restore:
             return Outcome(self._target.number, pending=adapted.set_aside)
         self._validate()
         self._state.begin_restore(unfinished.join(todo.touches))
-        self._transaction.finish_interrupted()
+        image = [name for name, package in baseline.packages.items() if package.present]
+        self._transaction.finish_interrupted(image)
         self._add_architectures(todo)
         self._files.put_back(todo)
         # Of a restore that was killed, too, the dependencies that nobody recorded are automatic.
@@ -335,7 +336,9 @@ class _Restore:
         reason = reasons.get(subject) or reasons.get(subject.partition(":")[0]) or self._trouble
         if isinstance(step, Install):
             if reason in (None, NOT_OFFERED):
-                reason = self._packages.why_missing(subject) or reason
+                wish = self._target.manifest.packages.get(subject)
+                own = wish is not None and wish.deb is not None
+                reason = self._packages.why_missing(subject, own=own) or reason
             if self._options.offline and reason in (None, NOT_OFFERED):
                 return "it is not on this machine, and --offline forbids to fetch it"
             failed = "; ".join(str(r) for r in self._transaction.failed_repositories)

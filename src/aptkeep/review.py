@@ -20,7 +20,7 @@ from aptkeep.record import unrecorded
 from aptkeep.repositories import SOON, SourceReport, report
 from aptkeep.store import generations, kept, log
 from aptkeep.store.home import find as find_home
-from aptkeep.store.pool import open_pool
+from aptkeep.store.pool import INDEX, open_pool
 from aptkeep.store.tree import Directory, open_existing
 
 if TYPE_CHECKING:
@@ -230,6 +230,10 @@ def _verify_pool(store: Directory, manifest: Manifest, troubles: dict[str, None]
     """Check the pooled files, and that what no repository has is among them; how many there are."""
     with open_pool(store, debfile.control) as pool:
         debs = pool.debs() if pool is not None else []
+        if pool is not None and len(pool.debs(indexed_only=True)) < len(debs):
+            troubles[f"pool/{INDEX} is damaged; the next package that is kept mends it"] = None
+        gone = pool.gone() if pool is not None else []
+        troubles.update((f"pool/{name} is gone", None) for name in gone)
         for deb in debs:
             assert pool is not None  # noqa: S101 - or there were none
             try:
@@ -242,9 +246,8 @@ def _verify_pool(store: Directory, manifest: Manifest, troubles: dict[str, None]
     there = {(deb.name, deb.version) for deb in debs}
     for name, wish in manifest.packages.items():
         if wish.deb is not None and (name.partition(":")[0], wish.version) not in there:
-            troubles[f"{name} {wish.version} came from no repository, and is not in the pool"] = (
-                None
-            )
+            text = f"{name} {wish.version} came from no repository, and is not in the pool"
+            troubles[f"{text}; install it again"] = None
     return len(debs)
 
 

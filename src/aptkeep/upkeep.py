@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from aptkeep.machine.apt.config import Configuration
+    from aptkeep.store.pool import PooledDeb
 
 _PATIENCE = 600.0
 """Seconds to wait for another aptkeep, where nobody waits for this one."""
@@ -50,16 +51,28 @@ def keep_pool(configuration: Configuration) -> list[str]:
         for file in incoming.waiting(paths.state, paths.archives):
             incoming.done(file)
         return []
-    archive = cache(lambda: Archive(configuration.architecture, write_caches=False))
+    archive = _archive(configuration)
     with _alone(configuration):
         free = partial(is_free, paths.lock_frontend)
         with local_debs(configuration, free, of_root=True) as debs:
             troubles = list(pool_local(configuration, debs).troubles)
         troubles += pool_fetched(configuration, lambda deb: archive().listed(deb.key)).troubles
-        keep_within_bounds(configuration, lambda deb: deb.sha256 in archive().listed(deb.key))
+        keep_within_bounds(configuration, offering(configuration, archive))
         if _have_lists(paths.lists) and not incoming.any_waiting(paths.state):
             troubles += _rebuild(configuration, archive)
-    return troubles
+    return list(dict.fromkeys(troubles))
+
+
+def offering(
+    configuration: Configuration, archive: Callable[[], Archive] | None = None
+) -> Callable[[PooledDeb], bool]:
+    """Whether a repository still offers a .deb; apt's cache is opened when it's asked first."""
+    archive = archive or _archive(configuration)
+    return lambda deb: deb.sha256 in archive().listed(deb.key)
+
+
+def _archive(configuration: Configuration) -> Callable[[], Archive]:
+    return cache(lambda: Archive(configuration.architecture, write_caches=False))
 
 
 def go_on(configuration: Configuration) -> None:
@@ -80,10 +93,7 @@ def in_background(configuration: Configuration) -> None:
     if not incoming.any_waiting(configuration.paths.state) or os.fork():
         return
     try:
-        nothing = os.open(os.devnull, os.O_RDWR)
-        for descriptor in (0, 1, 2):
-            os.dup2(nothing, descriptor)
-        os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+        files.detach()
         go_on(configuration)
     finally:
         os._exit(0)

@@ -12,6 +12,7 @@ import pytest
 from cycle.keeping import (
     add_source,
     aptkeep,
+    document,
     generations,
     install,
     installed,
@@ -221,3 +222,11 @@ def test_exit_code_4_where_a_lock_is_not_free_in_time(used: Workstation, lock: s
     assert newest(used) == recorded
     start(used)
     assert "alpha" in installed(used)
+
+
+@pytest.mark.parametrize("closed", ["<&- >&- 2>&-", "2>&-", "2>/dev/full"])
+def test_start_where_nobody_can_be_told(fresh: Workstation, closed: str) -> None:
+    """Whatever starts a machine may have closed what a terminal would be."""
+    result = fresh.sh(f"aptkeep start {closed}", check=False)
+    assert result.returncode == 0
+    assert document(fresh, "status")["pending"] == []

@@ -201,7 +201,7 @@ def test_interrupted_dpkg_is_finished(machine: Workstation) -> None:
         from aptkeep.machine.transaction import Transaction
         class Reporter:
             def step(self, text): print(text)
-        Transaction(configuration, Reporter()).finish_interrupted()
+        Transaction(configuration, Reporter()).finish_interrupted(())
         answer = None
     """
     assert "chain1" not in installed(machine)

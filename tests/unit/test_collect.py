@@ -132,7 +132,7 @@ def never(_deb: PooledDeb) -> bool:
 
 
 def test_nothing_is_collected_where_nothing_was_ever_kept(machine: Machine) -> None:
-    assert collect.collect(machine.configuration, dry_run=False) == Collected()
+    assert collect.collect(machine.configuration, never, dry_run=False) == Collected()
     keep_within_bounds(machine.configuration, never)
     assert not machine.store_path.exists()
 
@@ -141,19 +141,19 @@ def test_what_no_generation_names_goes(machine: Machine, monkeypatch: pytest.Mon
     """In a dry run it's only told. All that some generation wants stays, for a rollback."""
     fill(machine)
     everything = _files(machine)
-    told = collect.collect(machine.configuration, dry_run=True)
+    told = collect.collect(machine.configuration, never, dry_run=True)
     assert _files(machine) == everything
     (name,) = told.files
     assert name.startswith("pool/idle_1_amd64.")
     assert told.freed == everything[name]
-    assert collect.collect(machine.configuration, dry_run=False) == told
+    assert collect.collect(machine.configuration, never, dry_run=False) == told
     assert _files(machine).keys() == everything.keys() - {name}
     assert {(d.name, d.version) for d in in_pool(machine)} == {
         ("old", "1"), ("tool", "1"), ("tool", "2")
     }  # fmt: skip
-    assert collect.collect(machine.configuration, dry_run=False) == Collected()
+    assert collect.collect(machine.configuration, never, dry_run=False) == Collected()
     monkeypatch.setattr(collect, "KEPT_GENERATIONS", 1)
-    found = collect.collect(machine.configuration, dry_run=False)
+    found = collect.collect(machine.configuration, never, dry_run=False)
     assert found.generations == (1,)
     assert {(d.name, d.version) for d in in_pool(machine)} == {("tool", "2")}
     assert machine.numbers() == [2]
@@ -172,7 +172,7 @@ def test_a_damaged_generation_may_name_anything(machine: Machine) -> None:
     fill(machine)
     (machine.store_path / "generations/000001.json").write_bytes(b"{")
     before = _files(machine)
-    assert collect.collect(machine.configuration, dry_run=False) == Collected()
+    assert collect.collect(machine.configuration, never, dry_run=False) == Collected()
     assert _files(machine) == before
 
 
@@ -180,7 +180,7 @@ def test_a_damaged_generation_may_name_anything(machine: Machine) -> None:
 def test_a_damaged_index_loses_nothing(machine: Machine, damage: bytes) -> None:
     fill(machine)
     (pool_path(machine) / "Packages").write_bytes(damage)
-    collect.collect(machine.configuration, dry_run=False)
+    collect.collect(machine.configuration, never, dry_run=False)
     assert {d.name for d in in_pool(machine)} == {"old", "tool"}
 
 

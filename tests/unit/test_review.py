@@ -314,5 +314,6 @@ def test_what_came_from_no_repository_must_be_in_the_pool(machine: Machine) -> N
     assert review.verify(machine.configuration).troubles == ()
     (deb,) = in_pool(machine)
     (pool_path(machine) / deb.filename).unlink()
-    (said,) = review.verify(machine.configuration).troubles
+    gone, said = review.verify(machine.configuration).troubles
+    assert gone == f"pool/{deb.filename} is gone"
     assert said.startswith("tool 1 ")

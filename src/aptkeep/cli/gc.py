@@ -6,6 +6,7 @@ import click
 
 from aptkeep.cli import context, output
 from aptkeep.collect import collect
+from aptkeep.upkeep import offering
 
 
 @click.command("gc")
@@ -13,8 +14,9 @@ from aptkeep.collect import collect
 @context.options
 @context.as_json
 def command(*, dry_run: bool, options: tuple[str, ...], as_json: bool) -> None:
-    """Drop old generations, and files that no generation names any more."""
+    """Drop old generations, unreferenced files, and what the pool has too much."""
     if not dry_run:
         context.require_root("delete from the store")
     configuration = context.configuration(options)
-    output.collected(collect(configuration, dry_run=dry_run), json_wanted=as_json, dry_run=dry_run)
+    collected = collect(configuration, offering(configuration), dry_run=dry_run)
+    output.collected(collected, json_wanted=as_json, dry_run=dry_run)

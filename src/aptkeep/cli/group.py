@@ -71,8 +71,20 @@ def group(context: click.Context, options: tuple[str, ...]) -> None:
     context.obj = options
 
 
+def _open_standard_files() -> None:
+    """Whoever starts a machine may have closed them: then the next file would be one of them."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with a code of the table in aptkeep(8)."""
+    _open_standard_files()
     try:
         result: Any = group(arguments, prog_name="aptkeep", standalone_mode=False)
     except click.ClickException as error:

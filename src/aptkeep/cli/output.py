@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import shutil
 import sys
 from typing import TYPE_CHECKING, Any
@@ -59,8 +61,11 @@ def line(text: str) -> None:
 
 
 def warning(text: str) -> None:
-    """Say something on standard error."""
-    click.echo(f"aptkeep: {printable(text)}", err=True)
+    """Say something on standard error; where nobody can be told, the work goes on."""
+    try:
+        click.echo(f"aptkeep: {printable(text)}", err=True)
+    except OSError:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - or the rest fails, too
 
 
 # -- progress ----------------------------------------------------------------------------------
@@ -85,16 +90,20 @@ class TerminalProgress:
         filled = round(percent / 5)
         bar = f"[{'#' * filled}{'.' * (20 - filled)}] {percent:3.0f}%"
         shown = printable(f"{bar} {self._step}{': ' if text else ''}{text}")[: width - 1]
-        sys.stderr.write(f"\r\x1b[K{shown}")
-        sys.stderr.flush()
+        self._write(f"\r\x1b[K{shown}")
         self._drawn = True
 
     def close(self) -> None:
         """Leave the bar for good."""
         if self._drawn:
-            sys.stderr.write(f"\r\x1b[K{printable(self._step)}\n")
-            sys.stderr.flush()
+            self._write(f"\r\x1b[K{printable(self._step)}\n")
         self._drawn = False
+
+    @staticmethod
+    def _write(text: str) -> None:
+        with contextlib.suppress(OSError):  # the terminal is gone; the work goes on
+            sys.stderr.write(text)
+            sys.stderr.flush()
 
 
 class LineProgress:
@@ -102,7 +111,7 @@ class LineProgress:
 
     def step(self, text: str) -> None:
         """A new step begins."""
-        click.echo(f"aptkeep: {printable(text)}", err=True)
+        warning(text)
 
     def progress(self, percent: float, text: str) -> None:
         """Nothing: a log needs no percentages."""

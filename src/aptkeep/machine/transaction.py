@@ -18,7 +18,7 @@ from aptkeep.model import Selection
 from aptkeep.words import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from aptkeep.machine.apt.archive import Archive, Solution
     from aptkeep.machine.apt.config import Configuration
@@ -73,14 +73,25 @@ class Transaction:
             paths.dpkg_status, paths.extended_states, self.configuration.architecture
         )
 
-    def finish_interrupted(self) -> None:
-        """Finish what a dpkg that was killed left half done, or apt refuses to do anything."""
+    def finish_interrupted(self, of_image: Collection[str]) -> None:
+        """Finish what a dpkg that was killed left half done, or apt refuses to do anything.
+
+        What was killed while it was unpacked goes, to be installed anew, but for what the image
+        brought: apt would want just the archive of the version that is half there.
+        """
         self.dpkg.wait_until_free()
         self.dpkg.recover_available()
         journal_left = interrupted(self.configuration.paths.dpkg_directory)
         if journal_left or _unfinished(self.packages()):
             self.reporter.step("Finishing an interrupted dpkg run")
             self.dpkg.configure_unfinished()
+        half = [
+            spelled(name, package.architecture)
+            for name, package in self.packages().items()
+            if package.status == "half-installed" and name not in of_image
+        ]
+        if half:
+            self.dpkg.remove_broken(half)
 
     def update_lists(self) -> None:
         """Fetch the package lists; a repository that fails is noted, the others go on."""

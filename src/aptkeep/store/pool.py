@@ -112,6 +112,11 @@ class Pool:
             self.write_index(debs)
         return debs
 
+    def gone(self) -> list[str]:
+        """The names of files that the index describes and that aren't there."""
+        names = set(self.directory.names())
+        return [deb.filename for deb in self._indexed() if deb.filename not in names]
+
     def add(self, deb: PooledDeb, temporary: str, debs: Iterable[PooledDeb]) -> list[PooledDeb]:
         """`debs` with another one, which has its name in the pool then, though not in the index.
 

@@ -10,7 +10,7 @@ import signal
 import time
 from pathlib import Path
 
-from cycle.keeping import add_source, aptkeep, install, next_boot, said, start
+from cycle.keeping import add_source, aptkeep, install, next_boot, package_state, said, start
 from cycle.pool.stock import (
     ALPHA,
     BETA,
@@ -179,3 +179,18 @@ def test_restore_killed_while_it_stages(stocked: Workstation, repository: Reposi
     settle(stocked)
     check(stocked)
     assert aptkeep(stocked, "record").output == "aptkeep: nothing new.\n"
+
+
+def test_restore_killed_while_dpkg_unpacks_a_local_package(
+    stocked: Workstation, repository: Repository
+) -> None:
+    """apt would not touch anything before it's reinstalled, and finds no archive of it."""
+    repository.down()
+    start(stocked)
+    before = package_state(stocked)
+    status = r"/^Package: plain$/,/^$/s/^Status: .*/Status: install reinstreq half-installed/"
+    stocked.run("sed", "-i", status, "/var/lib/dpkg/status")
+    start(stocked)
+    assert package_state(stocked) == before
+    assert same_files(stocked)
+    check(stocked)
