@@ -139,7 +139,7 @@ def _keep(
     if pool and door == DPKG and called is not None:
         with contextlib.suppress(OSError):  # what keeps this from being written keeps all else
             incoming.catch(paths.state, incoming.of_dpkg(called.pid))
-    pool = pool and (incoming.any_waiting(paths.state) or state.troubles() != Troubles())
+    pool = pool and (incoming.count(paths.state) > 0 or state.troubles() != Troubles())
     requests = () if called is None else (called.request,)
     if not pool:
         say(_record(configuration, door, requests))

@@ -30,6 +30,11 @@ NOT_POOLED = (
 )
 
 
+FROM_ELSEWHERE = (
+    "it was installed from a local file, which is not in the pool; what came is a repository's"
+)
+
+
 class Planner(Protocol):
     """What a restore knows of where it's going."""
 
@@ -79,6 +84,10 @@ class PackagesBack:
         for name, text in self._supply.damaged.items():
             if name not in left:
                 self.notes.append(f"{name}: {text}: it was fetched afresh")
+        for name in sorted(came - left - self._supply.own.keys()):
+            wish = manifest.packages.get(name)
+            if wish is not None and wish.deb is not None:
+                self.notes.append(f"{name}: {FROM_ELSEWHERE}")
         return came
 
     def _bring(self, manifest: Manifest, staging: Staging) -> frozenset[str]:
@@ -164,7 +173,7 @@ class PackagesBack:
             for name, version in wanted.items()
             if version is not None and version not in offered.get(name, ())
         }
-        if gone:
+        if gone and (any(offered.values()) or not self._transaction.failed_repositories):
             reporter = self._transaction.reporter
             stage_from_snapshots(self._configuration, self._store, staging, gone, reporter)
             self._transaction.sources = staging.with_repositories()

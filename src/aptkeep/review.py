@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from aptkeep.adapt import Adapted, adapt, revert
 from aptkeep.compare import Difference, Wish, differences, wishes
 from aptkeep.errors import AptkeepError
-from aptkeep.machine import observe, openpgp, sources
+from aptkeep.machine import incoming, observe, openpgp, sources
 from aptkeep.machine.apt import debfile
 from aptkeep.machine.apt.archive import newer
 from aptkeep.machine.state import State
@@ -51,6 +51,8 @@ class Status:
     """.deb files in the pool."""
     pool_size: int = 0
     """Bytes that they take."""
+    unpooled: int = 0
+    """.deb files on this root that are on their way into the pool."""
 
 
 def status(configuration: Configuration) -> Status:
@@ -101,6 +103,7 @@ def status(configuration: Configuration) -> Status:
         sources=tuple(reports),
         pooled=len(pooled),
         pool_size=sum(deb.size for deb in pooled),
+        unpooled=incoming.count(configuration.paths.state),
     )
 
 

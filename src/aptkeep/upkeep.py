@@ -58,7 +58,7 @@ def keep_pool(configuration: Configuration) -> list[str]:
             troubles = list(pool_local(configuration, debs).troubles)
         troubles += pool_fetched(configuration, lambda deb: archive().listed(deb.key)).troubles
         keep_within_bounds(configuration, offering(configuration, archive))
-        if _have_lists(paths.lists) and not incoming.any_waiting(paths.state):
+        if _have_lists(paths.lists) and not incoming.count(paths.state):
             troubles += _rebuild(configuration, archive)
     return list(dict.fromkeys(troubles))
 
@@ -90,7 +90,7 @@ def go_on(configuration: Configuration) -> None:
 
 def in_background(configuration: Configuration) -> None:
     """Keep the pool in a process of its own, where there is anything to pool."""
-    if not incoming.any_waiting(configuration.paths.state) or os.fork():
+    if not incoming.count(configuration.paths.state) or os.fork():
         return
     try:
         files.detach()

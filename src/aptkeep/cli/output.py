@@ -231,7 +231,11 @@ def status(result: Status, *, json_wanted: bool) -> None:
             unrecorded=[_difference_json(entry) for entry in result.unrecorded],
             warnings=list(result.warnings),
             sources=[_source_json(source) for source in result.sources],
-            pool={"debs": result.pooled, "size": result.pool_size},
+            pool={
+                "debs": result.pooled,
+                "size": result.pool_size,
+                "on_their_way": result.unpooled,
+            },
         )
         return
     line(f"home        {result.home}")
@@ -242,8 +246,10 @@ def status(result: Status, *, json_wanted: bool) -> None:
         line("restoring   under way, or interrupted: 'aptkeep start' finishes it")
     line(f"wanted      {_counted(result.wanted)}")
     line(f"present     {len(result.present)} of {len(result.wanted)}")
-    if result.pooled:
-        line(f"pool        {counted(result.pooled, 'package')}, {size(result.pool_size)}")
+    if result.pooled or result.unpooled:
+        pool = f"{counted(result.pooled, 'package')}, {size(result.pool_size)}"
+        way = f"; {result.unpooled} on their way: 'aptkeep record' waits for them"
+        line(f"pool        {pool}{way if result.unpooled else ''}")
     if result.elsewhere:
         names = ", ".join(wish.name for wish in result.elsewhere)
         line(f"elsewhere   {names}: recorded on another image, and left to apt on this one")

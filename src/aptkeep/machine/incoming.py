@@ -185,12 +185,13 @@ def waiting(state: str, archives: str) -> list[Waiting]:
     return found
 
 
-def any_waiting(state: str) -> bool:
-    """Whether anything waits."""
+def count(state: str) -> int:
+    """How many files wait; 0 also for who may not see it."""
     try:
-        return any(_ENTRY.fullmatch(name) for name in os.listdir(os.path.join(state, DIRECTORY)))
-    except FileNotFoundError:
-        return False
+        names = os.listdir(os.path.join(state, DIRECTORY))
+    except (FileNotFoundError, PermissionError):
+        return 0
+    return sum(_ENTRY.fullmatch(name) is not None for name in names)
 
 
 def open_deb(file: Waiting, *, of_root: bool = False) -> int | None:

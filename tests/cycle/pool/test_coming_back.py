@@ -297,3 +297,15 @@ def test_what_was_not_installed_replaces_nothing(stocked: Workstation) -> None:
     assert file_of(stocked, "plain") == kept
     next_boot(stocked, network=False)
     assert same_files(stocked)
+
+
+def test_package_of_a_repository_in_the_place_of_a_lost_file_is_said(
+    stocked: Workstation, repository: Repository
+) -> None:
+    """It has the version, but is not what was installed."""
+    file_of(stocked, "plain").unlink()
+    repository.publish(ALPHA, BETA, GAMMA, TinyPackage("plain", files={"/usr/share/plain": "r\n"}))
+    result = start(stocked)
+    assert has(stocked, STOCK)
+    (note,) = (line for line in result.stderr.splitlines() if "note: plain" in line)
+    assert "installed from a local file, which is not in the pool" in note

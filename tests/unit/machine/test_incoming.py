@@ -161,7 +161,7 @@ def magic(letter: str) -> bytes:
 
 def test_nothing_waits_on_a_fresh_root(root: FakeRoot) -> None:
     assert waiting(root) == []
-    assert not incoming.any_waiting(root.paths.state)
+    assert not incoming.count(root.paths.state)
 
 
 def test_what_apt_fetched_outlives_its_cache(root: FakeRoot, archives: str) -> None:
@@ -169,7 +169,7 @@ def test_what_apt_fetched_outlives_its_cache(root: FakeRoot, archives: str) -> N
     path = f"{archives}x.deb"
     Path(path).write_bytes(magic("x"))
     catch(root, path)
-    assert incoming.any_waiting(root.paths.state)
+    assert incoming.count(root.paths.state)
     os.unlink(path)
     assert waiting(root) == [(magic("x"), True)]
 
