@@ -44,7 +44,7 @@ demo: $(DEB) ## see packages survive the loss of a root file system (as root)
 test: lint $(DEB) ## check everything: lint and all tests (as root)
 	@.ci/prepare build testbed
 	@APTKEEP_DEB=$(abspath $(DEB)) APTKEEP_TESTBED_REQUIRED=1 $(PYTHON) -m pytest --durations=10 \
-		--numprocesses=$(JOBS) --dist=loadfile $(PYTEST_ARGS)
+		--numprocesses=$(JOBS) --dist=loadgroup $(PYTEST_ARGS)
 
 .PHONY: unit
 unit: ## run the tests that need no root

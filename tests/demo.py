@@ -18,11 +18,12 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 
 from testbed import images
-from testbed.packages import TinyPackage
+from testbed.packages import TinyPackage, build
 from testbed.repository import Repository, SigningKey
 from testbed.workstation import Workstation
 
 SUITE = os.environ.get("DEMO_SUITE", "trixie")
+OWN_TOOL = TinyPackage("own-tool", "1.0", files={"usr/share/own-tool": "this one, too\n"})
 SHOWN = ("dpkg --get-selections", "dpkg-query -W", "apt-mark showmanual", "apt-mark showhold")
 
 
@@ -39,21 +40,24 @@ def main() -> int:
             vendor.publish(
                 TinyPackage("vendor-tool", "2.1", files={"usr/share/vendor-tool": "it works\n"})
             )
-            return live(machine, vendor)
+            return live(machine, vendor, scratch)
 
 
-def live(machine: Workstation, vendor: Repository) -> int:
+def live(machine: Workstation, vendor: Repository, scratch: Path) -> int:
     """Start, use, stop, start again."""
     say("First start. The machine runs one line: aptkeep start")
     machine.boot()
     show(machine, "aptkeep start")
 
-    say("The user works with plain apt: Debian packages, a vendor's repository with its key")
+    say("The user works with plain apt: Debian packages, a vendor's repository with its key,")
+    print("   and a .deb that no repository has")
     vendor.install_source(machine, "vendor")
     show(machine, "sudo apt-get update", user=True)
     show(machine, "sudo apt-get install -y cowsay tree", user=True)
     show(machine, "sudo apt-mark hold tree", user=True)
     show(machine, "sudo apt-get install -y vendor-tool", user=True)
+    machine.copy_in(build(OWN_TOOL, scratch), "/tmp/own-tool.deb")  # noqa: S108 - the root's own
+    show(machine, "sudo dpkg -i /tmp/own-tool.deb", user=True)
     show(machine, "sudo apt-get purge -y mount", user=True)
     show(machine, "/usr/games/cowsay I will be back", user=True, output=True)
     before = state(machine)
@@ -61,17 +65,18 @@ def live(machine: Workstation, vendor: Repository) -> int:
     say("aptkeep has seen it all, and spoken not once")
     show(machine, "aptkeep history", output=True)
 
-    say("Stop: the root file system is destroyed; /home/bench-user is all that stays")
+    say("Stop: the machine runs one line, aptkeep record; then its root file system is destroyed,")
+    print("   and /home/bench-user is all that stays")
+    show(machine, "aptkeep record", output=True)
     machine.stop()
 
-    say("Start from the fresh image")
-    machine.boot()
+    say("Start from the fresh image, without any network")
+    machine.boot(network=False)
     show(machine, "sh -c 'test -e /usr/games/cowsay || echo there is no cowsay here'", output=True)
     show(machine, "aptkeep start", output=True)
     show(machine, "/usr/games/cowsay I am back", user=True, output=True)
-    show(machine, "cat /usr/share/vendor-tool", output=True)
+    show(machine, "cat /usr/share/vendor-tool /usr/share/own-tool", output=True)
     show(machine, "aptkeep status", output=True)
-    show(machine, "sudo apt-get update", user=True)
 
     after = state(machine)
     same = before == after

@@ -139,12 +139,13 @@ def _keep(
     if pool and door == DPKG and called is not None:
         with contextlib.suppress(OSError):  # what keeps this from being written keeps all else
             incoming.catch(paths.state, incoming.of_dpkg(called.pid))
-    pool = pool and (incoming.count(paths.state) > 0 or state.troubles() != Troubles())
+    waiting = incoming.waiting(paths.state, paths.archives) if pool else []
     requests = () if called is None else (called.request,)
-    if not pool:
-        say(_record(configuration, door, requests))
+    if all(file.fetched for file in waiting) and state.troubles() == Troubles():
+        lines = _record(configuration, door, requests)
+        say(lines)
         recorded()
-        return False
+        return bool(waiting) and _is_kept(lines, state)
     from aptkeep import pooling  # noqa: PLC0415 - only where there is something to pool
 
     # While apt runs its hook it holds dpkg's lock: nobody is about to unpack what waits.
@@ -153,12 +154,17 @@ def _keep(
         say(lines)
         recorded()
         troubles: list[str] = []
-        able = state.restoring() is None and not any(t.startswith(NOT_RECORDED) for t in lines)
-        if able:
+        kept = _is_kept(lines, state)
+        if kept:
             troubles += _pool(configuration, debs)
         troubles += pooling.take_in(debs)
     say(pooling.news(state, troubles))
-    return able
+    return kept
+
+
+def _is_kept(lines: Iterable[str], state: State) -> bool:
+    """Whether the change was recorded; a restore at work keeps the pool itself when it's done."""
+    return state.restoring() is None and not any(line.startswith(NOT_RECORDED) for line in lines)
 
 
 def _pool(configuration: config.Configuration, debs: list[OpenDeb]) -> Iterable[str]:

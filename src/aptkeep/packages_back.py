@@ -31,7 +31,8 @@ NOT_POOLED = (
 
 
 FROM_ELSEWHERE = (
-    "it was installed from a local file, which is not in the pool; what came is a repository's"
+    "it was installed from a local file, which the pool does not have any more; what came instead "
+    "is a repository's"
 )
 
 
@@ -81,14 +82,18 @@ class PackagesBack:
         with Staging(self._configuration.paths) as staging:
             came = self._bring(manifest, staging)
         left = {step.name for step in self._plan(manifest).of(Install)}
-        for name, text in self._supply.damaged.items():
-            if name not in left:
-                self.notes.append(f"{name}: {text}: it was fetched afresh")
-        for name in sorted(came - left - self._supply.own.keys()):
-            wish = manifest.packages.get(name)
-            if wish is not None and wish.deb is not None:
-                self.notes.append(f"{name}: {FROM_ELSEWHERE}")
+        self._note_what_was_fetched(manifest, came - left)
         return came
+
+    def _note_what_was_fetched(self, manifest: Manifest, came: Collection[str]) -> None:
+        """Say what the pool had, or should have had, and what came from a repository after all."""
+        staged = self._supply.staged
+        for name in sorted(came):
+            wish, damage = manifest.packages.get(name), self._supply.damaged.get(name)
+            if wish is not None and wish.deb is not None and name not in staged:
+                self.notes.append(f"{name}: {FROM_ELSEWHERE}")
+            elif damage is not None:
+                self.notes.append(f"{name}: {damage}: it was fetched afresh")
 
     def _bring(self, manifest: Manifest, staging: Staging) -> frozenset[str]:
         self._stage(manifest, staging)
@@ -150,11 +155,11 @@ class PackagesBack:
         native = self._configuration.architecture
         steps = self._plan(manifest).of(Install)
         versions = {step.name: step.version for step in steps if step.version is not None}
+        wanted = versions.items()
         try:
             if self._latest:
                 pooled = pooled_versions(self._store, native)
-                versions |= {n: _newest(pooled[n]) for n in versions if n in pooled}
-            wanted = versions.items()
+                versions.update((n, _newest(pooled[n])) for n in versions if n in pooled)
             if wanted:
                 reporter = self._transaction.reporter
                 self._supply = stage_pooled(self._store, staging, wanted, native, reporter)

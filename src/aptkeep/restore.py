@@ -215,12 +215,12 @@ class _Restore:
         if todo.needs_lists:
             archive = Archive(self._configuration.architecture, write_caches=False)
             offered = archive.offered(adapted.manifest.packages)
-            pooled = pooled_versions(self._store, self._configuration.architecture)
-            offered = {
-                name: (*offered.get(name, ()), *pooled.get(name, ()))
-                for name in adapted.manifest.packages
-            }
-            if any(offered.values()):
+            if any(offered.values()):  # else there are no lists, and all is taken to be there
+                pooled = pooled_versions(self._store, self._configuration.architecture)
+                offered = {
+                    name: (*offered.get(name, ()), *pooled.get(name, ()))
+                    for name in adapted.manifest.packages
+                }
                 todo = self.plan(adapted.manifest, observation, offered)
         return Outcome(self._target.number, todo, (*adapted.set_aside, *todo.pending))
 

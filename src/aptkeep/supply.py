@@ -32,6 +32,8 @@ class Supply:
 
     damaged: dict[str, str] = field(default_factory=dict)
     """What is wrong with the pooled file of a package, by name."""
+    staged: set[str] = field(default_factory=set)
+    """What apt gets to see."""
     own: dict[str, PooledDeb] = field(default_factory=dict)
     """What came from no repository, by name."""
 
@@ -77,6 +79,7 @@ def stage_pooled(
                 supply.damaged[name] = f"its file in the pool can't be used: {error.strerror}"
             else:
                 staging.add(name, deb.version, deb.paragraph)
+                supply.staged.add(name)
     return supply
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from testbed import commands
 from testbed.commands import Result
 
+_LONGEST_DEATH = 5.0  # seconds
 _LONGEST_HOME = 80  # bytes; a socket's path, which gpg-agent's is, may have 107
 
 
@@ -91,3 +93,7 @@ def _gpg(home: Path, clock: str | None, *arguments: str) -> Result:
         )
     finally:
         commands.run("gpgconf", "--kill", "gpg-agent", check=False, env=environment)
+        # It takes its time, and the next gpg must not find it dying.
+        deadline = time.monotonic() + _LONGEST_DEATH
+        while (home / "S.gpg-agent").exists() and time.monotonic() < deadline:
+            time.sleep(0.01)

@@ -308,4 +308,4 @@ def test_package_of_a_repository_in_the_place_of_a_lost_file_is_said(
     result = start(stocked)
     assert has(stocked, STOCK)
     (note,) = (line for line in result.stderr.splitlines() if "note: plain" in line)
-    assert "installed from a local file, which is not in the pool" in note
+    assert "installed from a local file, which the pool does not have any more" in note

@@ -42,8 +42,8 @@ class Staging:
 
     def __enter__(self) -> Staging:
         self._remove()
-        for name in (self.debs, *(os.path.join(self._place, d) for d in ("lists", "sources"))):
-            os.makedirs(os.path.join(name, "partial"), mode=0o755)
+        for name in (self.debs, os.path.join(self._place, "sources"), self._lists("partial")):
+            os.makedirs(name, mode=0o755)
         return self
 
     def __exit__(
@@ -103,10 +103,13 @@ class Staging:
     def _options(self) -> dict[str, str]:
         return {
             "Dir::Etc::SourceParts": os.path.join(self._place, "sources"),
-            "Dir::State::lists": os.path.join(self._place, "lists", ""),
+            "Dir::State::lists": self._lists(""),
             "Dir::Cache::pkgcache": os.path.join(self._place, "pkgcache.bin"),
             "Dir::Cache::srcpkgcache": os.path.join(self._place, "srcpkgcache.bin"),
         }
+
+    def _lists(self, name: str) -> str:
+        return os.path.join(self._place, "lists", name)
 
     def _lay_out(self, sources: list[str], lists: list[str]) -> None:
         """Links to apt's own files, so that their owners and modes go on counting, and ours."""
