@@ -205,6 +205,8 @@ def _opened(
     except ValueError:
         return None  # dpkg didn't take it either
     name = package_name(name, architecture, configuration.architecture)
+    if configuration.settings.excluded(name):
+        return None
     return OpenDeb(file, descriptor, control, name, version)
 
 

@@ -180,7 +180,7 @@ def _into_store(  # noqa: PLR0917 - each is a different thing
     now = snapshot.observation
     with open_existing(home, relative) as store:
         if store is None and unrecorded(configuration, None, Manifest(), now).empty:
-            said = _of_the_images_version(configuration, Manifest(), now, own)
+            said = _of_the_images_version(Manifest(), now, own)
             return Recorded(said=said), None  # who wants nothing finds nothing in the home
     with open_store(home, relative, create=True) as store:
         store.lock(configuration.settings.lock_timeout)
@@ -194,7 +194,7 @@ def _into_store(  # noqa: PLR0917 - each is a different thing
         if absorbed != newest.manifest:
             generation = generations.write(store, occasion, now.platform, absorbed)
             log.append(store, describe(generation))
-        said = _of_the_images_version(configuration, absorbed, now, own)
+        said = _of_the_images_version(absorbed, now, own)
         return Recorded(generation, passed_over=newest.passed_over, said=said), _anchor(store)
 
 
@@ -259,10 +259,7 @@ def _with_own_debs(
 
 
 def _of_the_images_version(
-    configuration: Configuration,
-    manifest: Manifest,
-    now: Observation,
-    own: Mapping[tuple[str, str], OwnDeb],
+    manifest: Manifest, now: Observation, own: Mapping[tuple[str, str], OwnDeb]
 ) -> tuple[str, ...]:
     """What is to be told of local files that leave a package as the image has it, to all looks."""
     names = [
@@ -271,7 +268,6 @@ def _of_the_images_version(
         if name not in manifest.packages
         and name in now.packages
         and now.packages[name].version == version
-        and not configuration.settings.excluded(name)
     ]
     return tuple(
         f"{name} comes back as the image has it: your file has the same version; give it another "

@@ -103,7 +103,8 @@ def in_background(configuration: Configuration) -> None:
 def _alone(configuration: Configuration) -> Iterator[None]:
     """One process at a time does this on a root."""
     place = os.path.join(configuration.paths.state, incoming.DIRECTORY)
-    os.makedirs(place, mode=0o700, exist_ok=True)
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(place, 0o700)  # not what's above: aptkeep may have been purged meanwhile
     with files.directory(place) as directory:
         files.lock(directory, configuration.settings.lock_timeout, "the pool")
         yield

@@ -154,6 +154,15 @@ def test_what_is_none_of_ours_is_dropped_and_costs_no_other(machine: Machine, na
     assert waiting(machine) == []
 
 
+def test_what_is_excluded_is_not_kept(machine: Machine) -> None:
+    settings = replace(machine.configuration.settings, exclude=("^to",))
+    configuration = replace(machine.configuration, settings=settings)
+    install_file(machine, "tool")
+    install_file(machine, "other")
+    with local_debs(configuration, lambda: True) as debs:
+        assert [deb.name for deb in debs] == ["other"]
+
+
 def test_the_manifest_learns_what_is_local(machine: Machine) -> None:
     install_file(machine, "tool")
     with local_debs(machine.configuration, lambda: True, of_root=False) as debs:
