@@ -90,7 +90,8 @@ def collect(
 ) -> Collected:
     """Delete old generations, what none of those that stay names, what is over the pool's bound.
 
-    A damaged generation among those that stay may name anything: then no file goes.
+    A damaged generation among those that stay may name anything: then no file goes. Nor does one
+    where there are no generations at all.
     """
     timeout = configuration.settings.lock_timeout
     home = find_home(configuration.settings.home)
@@ -101,7 +102,7 @@ def collect(
         numbers = generations.numbers(store)
         old, staying = numbers[:-KEPT_GENERATIONS], numbers[-KEPT_GENERATIONS:]
         manifests = _manifests(store, staying)
-        all_whole = len(manifests) == len(staying)
+        all_whole = bool(staying) and len(manifests) == len(staying)
         unnamed = _unnamed_files(store, manifests) if all_whole else []
         freed = sum(generations.size(store, number) for number in old)
         freed += sum(length for *_place, length in unnamed)
@@ -116,7 +117,8 @@ def collect(
             if not dry_run and pool is not None and going:
                 pool.remove(going, [deb for deb in debs if deb not in going])
         if not dry_run:
-            generations.remove(store, old)
+            if old:
+                generations.remove(store, old)
             for subdirectory, name, _size in unnamed:
                 with store.subdirectory(subdirectory) as directory:
                     directory.remove(name)

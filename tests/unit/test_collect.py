@@ -167,6 +167,14 @@ def _files(machine: Machine) -> dict[str, int]:
     }
 
 
+def test_without_generations_nothing_goes(machine: Machine) -> None:
+    """They may be on their way back from a backup; local files exist nowhere else."""
+    install_file(machine, "tool")
+    pool_what_is_local(machine)
+    assert collect.collect(machine.configuration, never, dry_run=False) == Collected()
+    assert [deb.name for deb in in_pool(machine)] == ["tool"]
+
+
 def test_a_damaged_generation_may_name_anything(machine: Machine) -> None:
     """No file goes then, in the pool or elsewhere."""
     fill(machine)
