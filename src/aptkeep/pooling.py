@@ -283,10 +283,15 @@ class _Work:
         except StoreFullError:
             raise
         except ValueError as error:
-            self.troubles[f"{deb.name} {deb.version} is not kept: {error}"] = None
+            self._trouble(deb, f"{error}; install it again from a good file")
             self.finished.append(deb.waiting)
-        except (AptkeepError, OSError) as error:  # which may pass
-            self.troubles[f"{deb.name} {deb.version} is not kept: {error}"] = None
+        except AptkeepError as error:  # which may pass, as may the next
+            self._trouble(deb, error.one_line())
+        except OSError as error:
+            self._trouble(deb, f"{error.strerror}; 'aptkeep record' tries again")
+
+    def _trouble(self, deb: OpenDeb, why: str) -> None:
+        self.troubles[f"{deb.name} {deb.version} is not kept: {why}"] = None
 
     def receive(
         self,
@@ -331,7 +336,8 @@ def _is_apts_own(deb: OpenDeb) -> bool:
 def _altered(deb: PooledDeb) -> str:
     return (
         f"the archive of {deb.name} {deb.version} that was installed is not the one that its "
-        "repository lists, and is not kept"
+        f"repository lists, and is not kept; 'apt-get install --reinstall {deb.name}' after "
+        "'apt-get clean' fetches that one"
     )
 
 

@@ -99,16 +99,17 @@ def stage_listed(
         try:
             with open(os.path.join(directory, listed.filename), "rb") as stream:
                 content = stream.read()
-        except OSError:
-            continue
-        if hashlib.sha256(content).hexdigest() == listed.sha256:
+            if hashlib.sha256(content).hexdigest() != listed.sha256:
+                continue
             if directory != staging.debs:
                 with open(path, "wb") as copy:
                     copy.write(content)
-            here = f"Filename: ./{listed.filename}"
-            paragraph = re.sub(r"(?m)^Filename:.*$", here, listed.paragraph, count=1)
-            staging.add(name, version, paragraph)
-            staged.append(path)
+        except OSError:
+            continue  # it isn't there, or there's no room for a copy
+        here = f"Filename: ./{listed.filename}"
+        paragraph = re.sub(r"(?m)^Filename:.*$", here, listed.paragraph, count=1)
+        staging.add(name, version, paragraph)
+        staged.append(path)
     return staged
 
 

@@ -1,4 +1,4 @@
-"""A snapshot service: earlier states of a repository, as snapshot.debian.org serves them."""
+"""A snapshot service: earlier states of a repository, as apt's snapshot services serve them."""
 
 from __future__ import annotations
 

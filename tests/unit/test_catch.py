@@ -14,6 +14,7 @@ import pytest
 
 from aptkeep import catch
 from aptkeep.machine import incoming
+from aptkeep.machine.apt import staging
 from unit.machine.fake_root import FakeRoot
 
 Call = Callable[..., list[str]]
@@ -108,3 +109,8 @@ def test_nothing_is_caught_before_the_start(call: Call, root: FakeRoot) -> None:
     """As in an image build; what apt says is read all the same, or it would get a SIGPIPE."""
     os.unlink(os.path.join(root.paths.state, "baseline.json"))
     assert call() == []
+
+
+def test_what_a_restore_stages_is_where_it_is_looked_for() -> None:
+    """Two names of one place, as this hook imports next to nothing."""
+    assert f"{catch.STATE}/{staging.DIRECTORY}/" == catch.STAGED

@@ -14,7 +14,6 @@ import contextlib
 import errno
 import os
 import re
-import shutil
 import stat
 import time
 from dataclasses import dataclass
@@ -151,6 +150,8 @@ def take_in(file: Waiting, descriptor: int) -> None:
     room = os.statvfs(os.path.dirname(file.entry))
     if os.fstat(descriptor).st_size > room.f_bavail * room.f_frsize // 2:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    import shutil  # noqa: PLC0415 - brings all compressions, and is hardly ever needed
+
     temporary = f"{file.entry}.new"
     try:
         with open(descriptor, "rb", closefd=False) as source, open(temporary, "wb") as copy:
