@@ -77,10 +77,10 @@ def owners(dpkg_directory: str, paths: Iterable[str]) -> dict[str, str]:
 
     Reads the lists of all packages, once.
     """
-    wanted = {path: b"\n" + os.fsencode(path) + b"\n" for path in paths}
+    wanted = {os.fsencode(path): path for path in paths}
     info = os.path.join(dpkg_directory, "info")
     found = _made_through_ucf(os.path.join(os.path.dirname(dpkg_directory), "ucf/registry"))
-    found = {path: package for path, package in found.items() if path in wanted}
+    found = {path: package for path, package in found.items() if os.fsencode(path) in wanted}
     try:
         names = [name for name in os.listdir(info) if name.endswith(".list")]
     except FileNotFoundError:
@@ -88,12 +88,11 @@ def owners(dpkg_directory: str, paths: Iterable[str]) -> dict[str, str]:
     for name in names:
         try:
             with open(os.path.join(info, name), "rb") as stream:
-                listed = b"\n" + stream.read()
+                listed = stream.read().split(b"\n")
         except FileNotFoundError:
             continue  # a package that is being removed right now
-        for path, line in wanted.items():
-            if line in listed:
-                found[path] = name.removesuffix(".list").partition(":")[0]
+        for path in wanted.keys() & listed:
+            found[wanted[path]] = name.removesuffix(".list").partition(":")[0]
     return found
 
 

@@ -1,0 +1,110 @@
+"""Which files are just what a package brought: they come back with it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from aptkeep.machine import dpkg
+from aptkeep.machine.apt import paragraphs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+_MERGED = ("/bin/", "/sbin/", "/lib")
+"""Directories that a package may still list at the top, though they lie below /usr (usrmerge)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shipped:
+    """What dpkg knows of some paths."""
+
+    owners: Mapping[str, str] = field(default_factory=dict)
+    """The package that ships a path, or made it through ucf(1)."""
+    digests: Mapping[str, str] = field(default_factory=dict)
+    """The MD5 of a file as its package ships it, in hexadecimal, where dpkg knows it."""
+
+    def is_own(self, path: str, content: Iterable[bytes] | None) -> bool:
+        """Whether a path is its package's, unaltered. `content`: a file's, in pieces; else None.
+
+        A link or a directory that a package has, and a file of which dpkg knows no MD5, is.
+        """
+        if path not in self.owners:
+            return False
+        if content is None or path not in self.digests:
+            return True
+        digest = hashlib.md5(usedforsecurity=False)  # dpkg has no other one
+        for piece in content:
+            digest.update(piece)
+        return digest.hexdigest() == self.digests[path]
+
+
+def shipped(dpkg_directory: str, status_file: str, paths: Iterable[str]) -> Shipped:
+    """What dpkg knows of `paths`. Reads the lists of all packages, once."""
+    aliases = {path: path for path in paths}
+    aliases.update(
+        (path[4:], path)
+        for path in tuple(aliases)
+        if path.startswith("/usr/") and path[4:].startswith(_MERGED)
+    )
+    if not aliases:
+        return Shipped()
+    found = dpkg.owners(dpkg_directory, aliases)
+    owners = {aliases[path]: package for path, package in found.items()}
+    digests = {}
+    for package in set(found.values()):
+        for path, md5 in _md5sums(dpkg_directory, package):
+            if path in found:
+                digests[aliases[path]] = md5
+    own = [*_conffiles(status_file), *_made_through_ucf(os.path.dirname(dpkg_directory))]
+    digests.update((path, md5) for path, md5 in own if path in owners)
+    return Shipped(owners, digests)
+
+
+def _md5sums(dpkg_directory: str, package: str) -> list[tuple[str, str]]:
+    """Paths and MD5s of a package's files, less its conffiles (dh_md5sums(1))."""
+    info = os.path.join(dpkg_directory, "info")
+    found = []
+    names = [f"{package}.md5sums"]
+    names += [f"{package}:{architecture}.md5sums" for architecture in _architectures(info, package)]
+    for name in names:
+        found += [(f"/{path}", md5) for path, md5 in _sums(os.path.join(info, name))]
+    return found
+
+
+def _made_through_ucf(state: str) -> list[tuple[str, str]]:
+    """Paths and MD5s of configuration files as their packages' scripts made them (ucf(1))."""
+    return _sums(os.path.join(state, "ucf/hashfile"))
+
+
+def _sums(path: str) -> list[tuple[str, str]]:
+    """What stands in a file as md5sum(1) writes it."""
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as sums:
+            lines = [line.rstrip("\n").partition("  ") for line in sums]
+    except FileNotFoundError:
+        return []
+    return [(name, md5) for md5, _spaces, name in lines]
+
+
+def _architectures(info: str, package: str) -> list[str]:
+    """The architectures of which a `Multi-Arch: same` package is there."""
+    start = f"{package}:"
+    return [
+        name[len(start) : -len(".list")]
+        for name in os.listdir(info)
+        if name.startswith(start) and name.endswith(".list")
+    ]
+
+
+def _conffiles(status_file: str) -> list[tuple[str, str]]:
+    """Paths and MD5s of all conffiles as their packages shipped them (deb-conffiles(5))."""
+    found = []
+    for (entries,) in paragraphs.fields(status_file, ("Conffiles",)):
+        for entry in entries.splitlines():
+            path, _space, rest = entry.strip().partition(" ")
+            if path and "obsolete" not in rest:
+                found.append((path, rest.partition(" ")[0]))
+    return found
