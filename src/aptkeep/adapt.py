@@ -78,7 +78,7 @@ def adapt(
             )
         else:
             files[path] = kept
-    return Adapted(Manifest(packages, manifest.architectures, files), tuple(set_aside))
+    return Adapted(replace(manifest, packages=packages, files=files), tuple(set_aside))
 
 
 def _adapt_package(
@@ -143,7 +143,7 @@ def revert(current: Manifest, target: Manifest, baseline: Observation) -> Manife
     for path in current.files.keys() - target.files.keys():
         shipped = baseline.files.get(path)
         files[path] = shipped or FileGone(baseline.platform.release)
-    return Manifest(packages, architectures, files)
+    return Manifest(packages, architectures, files, target.tree)
 
 
 def _back_to_image(dropped: PackageWish, wish: PackageWish, image: Package) -> PackageWish:

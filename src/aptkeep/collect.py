@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from aptkeep.errors import AptkeepError
 from aptkeep.machine.apt import debfile
 from aptkeep.model import KeptFile
-from aptkeep.store import generations, kept, log
+from aptkeep.store import generations, kept, log, trees
 from aptkeep.store.home import find as find_home
 from aptkeep.store.pool import SUBDIRECTORY, Origin, open_pool
 from aptkeep.store.tree import open_existing
@@ -95,15 +95,20 @@ def collect(
     """
     timeout = configuration.settings.lock_timeout
     home = find_home(configuration.settings.home)
-    with open_existing(home, configuration.settings.store) as store:
+    with contextlib.ExitStack() as stack:
+        store = stack.enter_context(open_existing(home, configuration.settings.store))
         if store is None:
             return Collected()
+        if store.has(trees.CONTENTS):
+            stack.enter_context(trees.locked(store, timeout))
         store.lock(timeout)
         numbers = generations.numbers(store)
         old, staying = numbers[:-KEPT_GENERATIONS], numbers[-KEPT_GENERATIONS:]
         manifests = _manifests(store, staying)
         all_whole = bool(staying) and len(manifests) == len(staying)
-        unnamed = _unnamed_files(store, manifests) if all_whole else []
+        named = _named_files(store, manifests) if all_whole else None
+        all_whole = named is not None
+        unnamed = _unnamed_files(store, named) if named is not None else []
         freed = sum(generations.size(store, number) for number in old)
         freed += sum(length for *_place, length in unnamed)
         with _locked_pool(store, timeout, mend=not dry_run) as (pool, debs):
@@ -164,16 +169,29 @@ def _is_wanted(deb: PooledDeb, wanted: Collection[tuple[str, str]]) -> bool:
     return (deb.name, deb.version) in wanted
 
 
-def _unnamed_files(store: Directory, manifests: Iterable[Manifest]) -> list[tuple[str, str, int]]:
-    """Subdirectory, name and bytes of the kept files that none of the manifests names."""
-    named = {
-        kept.location(path, wish)
-        for manifest in manifests
-        for path, wish in manifest.files.items()
-        if isinstance(wish, KeptFile)
-    }
+def _named_files(store: Directory, manifests: Iterable[Manifest]) -> set[tuple[str, str]] | None:
+    """Subdirectory and name of all that the manifests name; None where that can't be known."""
+    named = set()
+    for tree in {manifest.tree for manifest in manifests if manifest.tree is not None}:
+        named.add(trees.location(tree))
+        try:
+            nodes = trees.read(store, tree)
+        except AptkeepError:
+            return None
+        named |= {(trees.CONTENTS, node.sha256) for node in nodes.values() if node.sha256}
+    for manifest in manifests:
+        for path, wish in manifest.files.items():
+            if isinstance(wish, KeptFile):
+                named.add(kept.location(path, wish))
+    return named
+
+
+def _unnamed_files(
+    store: Directory, named: Collection[tuple[str, str]]
+) -> list[tuple[str, str, int]]:
+    """Subdirectory, name and bytes of the kept files that are not among those named."""
     found = []
-    for subdirectory in kept.SUBDIRECTORIES:
+    for subdirectory in (*kept.SUBDIRECTORIES, trees.SUBDIRECTORY):
         with contextlib.suppress(FileNotFoundError), store.subdirectory(subdirectory) as directory:
             for name in directory.names():
                 status = directory.stat(name)

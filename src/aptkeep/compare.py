@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from aptkeep.model import FileGone, KeptFile, OwnDeb, PackageWish, Selection
+from aptkeep.model import FileGone, KeptFile, NodeKind, OwnDeb, PackageWish, Selection
+from aptkeep.words import size
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
-    from aptkeep.model import Manifest
+    from aptkeep.model import Manifest, Node
+
+KEPT_PATH = "kept-path"
+"""The kind of a wish about a path below `Aptkeep::Keep`."""
+_NONE: Mapping[str, Node] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +24,7 @@ class Wish:
     """One entry of a manifest in words."""
 
     kind: str
-    """`package`, `architecture`, `source`, `preferences`, `key`…"""
+    """`package`, `architecture`, `source`, `preferences`, `key`, `kept-path`…"""
     name: str
     text: str
     """`install 1.2-3, automatic`; `deinstall`; `added`; `kept (0644, sha256 1a2b3c4d5e6f)`…"""
@@ -34,20 +40,30 @@ class Difference:
     new: str | None
 
 
-def wishes(manifest: Manifest) -> Iterator[Wish]:
-    """Everything that a manifest wishes: architectures, files, then packages, each by name."""
+def wishes(manifest: Manifest, nodes: Mapping[str, Node] = _NONE) -> Iterator[Wish]:
+    """Everything that a manifest wishes: architectures, files, packages, paths, each by name.
+
+    `nodes` are those of its tree.
+    """
     for name, wanted in sorted(manifest.architectures.items()):
         yield Wish("architecture", name, "added" if wanted else "removed")
     for path, kept in sorted(manifest.files.items()):
         yield Wish("file" if isinstance(kept, FileGone) else kept.kind.value, path, _file(kept))
     for name, wish in sorted(manifest.packages.items()):
         yield Wish("package", name, _package(wish))
+    for path, node in sorted(nodes.items()):
+        yield Wish(KEPT_PATH, path, _node(node))
 
 
-def differences(old: Manifest, new: Manifest) -> list[Difference]:
-    """What changed from `old` to `new`."""
-    before = {_subject(wish): wish for wish in wishes(old)}
-    after = {_subject(wish): wish for wish in wishes(new)}
+def differences(
+    old: Manifest,
+    new: Manifest,
+    old_nodes: Mapping[str, Node] = _NONE,
+    new_nodes: Mapping[str, Node] = _NONE,
+) -> list[Difference]:
+    """What changed from `old` to `new`, with the nodes of their trees."""
+    before = {_subject(wish): wish for wish in wishes(old, old_nodes)}
+    after = {_subject(wish): wish for wish in wishes(new, new_nodes)}
     found = []
     for subject in sorted(before.keys() | after.keys()):
         was, now = before.get(subject), after.get(subject)
@@ -61,7 +77,8 @@ def differences(old: Manifest, new: Manifest) -> list[Difference]:
 
 def _subject(wish: Wish) -> tuple[str, str]:
     """What makes two wishes be about the same thing: a file may change its kind, or go."""
-    return wish.kind if wish.kind in ("package", "architecture") else "file", wish.name
+    own = wish.kind in ("package", "architecture", KEPT_PATH)
+    return wish.kind if own else "file", wish.name
 
 
 def _package(wish: PackageWish) -> str:
@@ -83,6 +100,19 @@ def _package(wish: PackageWish) -> str:
 
 
 _DEBS = {OwnDeb.LOCAL: "from a local file", OwnDeb.REBUILT: "rebuilt by dpkg-repack"}
+
+
+def _node(node: Node) -> str:
+    if node.kind is NodeKind.GONE:
+        return "deleted"
+    whose = f"{node.owner}:{node.group}"
+    if node.kind is NodeKind.LINK:
+        return f"link to {node.target} ({whose})"
+    if node.kind is NodeKind.DIRECTORY:
+        return f"directory (mode {node.mode:04o}, {whose})"
+    capable = ", with capabilities" if node.capabilities else ""
+    content = f"{size(node.size)}, sha256 {str(node.sha256)[:12]}"
+    return f"file (mode {node.mode:04o}, {whose}, {content}{capable})"
 
 
 def _file(kept: KeptFile | FileGone) -> str:

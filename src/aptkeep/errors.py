@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class ExitCode:
@@ -34,6 +37,16 @@ class AptkeepError(Exception):
         """Everything there is to say, on one line, as a hook or a log needs it."""
         parts = (self.brief, self.details, self.resolution)
         return "; ".join(part.rstrip(".") for part in parts if part)
+
+
+def attempt(subject: str, action: Callable[[], None], reasons: dict[str, str]) -> None:
+    """Do one thing that must not stop the others; its failure is its reason to be pending."""
+    try:
+        action()
+    except AptkeepError as error:
+        reasons[subject] = error.one_line()
+    except OSError as error:
+        reasons[subject] = error.strerror or str(error)
 
 
 class UsageError(AptkeepError):

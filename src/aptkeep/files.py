@@ -115,7 +115,7 @@ def write_atomically(parent: int, name: str, content: bytes, mode: int = 0o644) 
     try:
         try:
             os.fchmod(descriptor, mode)
-            _write_all(descriptor, content)
+            write_all(descriptor, content)
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
@@ -128,21 +128,23 @@ def write_atomically(parent: int, name: str, content: bytes, mode: int = 0o644) 
 
 
 @contextlib.contextmanager
-def received(parent: int, source: int, *, linked: bool) -> Iterator[tuple[str, str, int]]:
+def received(
+    parent: int, source: int, *, linked: bool, mode: int = 0o644, limit: int = 1 << 62
+) -> Iterator[tuple[str, str, int]]:
     """What a descriptor holds, as a temporary file in `parent`: name, SHA-256 and size in bytes.
 
     It's on disk then, and the caller's to rename until the context is left, which deletes it.
-    With `linked` it's a hard link where that can be; else a copy. OSError ENOSPC also where hardly
-    any room would be left for others.
+    With `linked` it's a hard link where that can be; else a copy of that `mode`. OSError ENOSPC
+    also where hardly any room would be left for others, NotRegularError over `limit` bytes.
     """
     name, temporary = _link(source, parent) if linked else ("", -1)
     if temporary < 0:
         size, room = os.fstat(source).st_size, os.fstatvfs(parent)
         if size + min(_SPARE, room.f_blocks * room.f_frsize // 50) > room.f_bavail * room.f_frsize:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        name, temporary = _new_temporary(parent)
+        name, temporary = _new_temporary(parent, mode)
     try:
-        digest = _copy_and_hash(source, temporary)
+        digest = _copy_and_hash(source, temporary, limit)
         os.fsync(temporary)
         yield name, digest, os.fstat(temporary).st_size
     finally:
@@ -151,13 +153,14 @@ def received(parent: int, source: int, *, linked: bool) -> Iterator[tuple[str, s
         os.close(temporary)
 
 
-def _new_temporary(parent: int) -> tuple[str, int]:
+def _new_temporary(parent: int, mode: int) -> tuple[str, int]:
     """Name and descriptor of a new file. While it's locked, it's nothing that a crash left."""
     while True:
         name = f"{TEMPORARY}{os.urandom(8).hex()}"
-        descriptor = os.open(name, _CREATE, 0o644, dir_fd=parent)
+        descriptor = os.open(name, _CREATE, mode, dir_fd=parent)
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         if os.fstat(descriptor).st_nlink:
+            os.fchmod(descriptor, mode)
             return name, descriptor
         os.close(descriptor)  # somebody tidied up before it was locked
 
@@ -187,17 +190,18 @@ def _link(source: int, parent: int) -> tuple[str, int]:
     return name, descriptor
 
 
-def _copy_and_hash(source: int, destination: int) -> str:
+def _copy_and_hash(source: int, destination: int, limit: int) -> str:
     """Copy unless they're one file; the SHA-256 of what is at the destination."""
-    digest = hashlib.sha256()
+    digest, size = hashlib.sha256(), 0
     copying = not os.path.sameopenfile(source, destination)
     os.lseek(source, 0, os.SEEK_SET)
     while piece := os.read(source, 1 << 20):
+        size += len(piece)
+        if size > limit:  # it grows while it's read
+            raise NotRegularError(f"it is larger than {limit} bytes")
         digest.update(piece)
         if copying:
-            _write_all(destination, piece)
-    if copying:
-        os.fchmod(destination, 0o644)
+            write_all(destination, piece)
     return digest.hexdigest()
 
 
@@ -237,7 +241,8 @@ def lock(
             return
 
 
-def _write_all(descriptor: int, content: bytes) -> None:
+def write_all(descriptor: int, content: bytes) -> None:
+    """Write all of it, in as many pieces as it takes."""
     view = memoryview(content)
     while view:
         view = view[os.write(descriptor, view) :]

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from aptkeep.pooling import OpenDeb
 
 NOT_RECORDED = "this change was not recorded"
-COPYING = "still copying the installed file into the home; don't stop this machine yet"
+COPYING = "still copying files into the home; don't stop this machine yet"
 DPKG = "dpkg-post-invoke"
 _RECORDED = b"\1"
 """What the child says when recording is over; the rest isn't cut short."""
@@ -145,7 +145,10 @@ def _keep(
         lines = _record(configuration, door, requests)
         say(lines)
         recorded()
-        return bool(waiting) and _is_kept(lines, state)
+        kept = _is_kept(lines, state)
+        if kept:
+            say(_keep_paths(configuration, door))
+        return bool(waiting) and kept
     from aptkeep import pooling  # noqa: PLC0415 - only where there is something to pool
 
     # While apt runs its hook it holds dpkg's lock: nobody is about to unpack what waits.
@@ -159,12 +162,28 @@ def _keep(
             troubles += _pool(configuration, debs)
         troubles += pooling.take_in(debs)
     say(pooling.news(state, troubles))
+    if kept:
+        say(_keep_paths(configuration, door))
     return kept
 
 
 def _is_kept(lines: Iterable[str], state: State) -> bool:
     """Whether the change was recorded; a restore at work keeps the pool itself when it's done."""
     return state.restoring() is None and not any(line.startswith(NOT_RECORDED) for line in lines)
+
+
+def _keep_paths(configuration: config.Configuration, door: str) -> Iterable[str]:
+    if not configuration.settings.keep:
+        return []
+    from aptkeep.keeping import keep  # noqa: PLC0415 - only where paths are kept
+
+    try:
+        return keep(configuration, door).news
+    except AptkeepError as error:
+        reason = error.one_line()
+    except (OSError, MemoryError) as error:
+        reason = str(error) or "there is too much of them for a hook; 'aptkeep record' has no limit"
+    return [f"what is below Aptkeep::Keep was not recorded: {reason}"]
 
 
 def _pool(configuration: config.Configuration, debs: list[OpenDeb]) -> Iterable[str]:

@@ -60,7 +60,7 @@ def absorb(
         file_wish = _file_wish(files.get(path), image_files.get(path), new_files.get(path), release)
         _put(files, path, file_wish)
 
-    absorbed = Manifest(packages, architectures, files)
+    absorbed = replace(manifest, packages=packages, architectures=architectures, files=files)
     return manifest if _same_wishes(absorbed, manifest) else absorbed
 
 

@@ -136,6 +136,49 @@ class FileGone:
     release: str = ""
 
 
+class NodeKind(str, Enum):
+    """What a path is."""
+
+    FILE = "file"
+    LINK = "link"
+    """A symbolic link."""
+    DIRECTORY = "directory"
+    GONE = "gone"
+    """Nothing: the image has something there, and the user deleted it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """What is at a path below `Aptkeep::Keep` where it isn't as the image has it."""
+
+    kind: NodeKind
+    mode: int = 0
+    """Permission bits with setuid, setgid and sticky; 0 for a link, which has none."""
+    owner: str = ""
+    """An account's name; its number where no account has that."""
+    group: str = ""
+    sha256: str | None = None
+    """Of a file's content."""
+    target: str | None = None
+    """Where a link leads."""
+    capabilities: str = ""
+    """Of a file: its security.capability attribute (capabilities(7)) in hexadecimal."""
+    size: int = field(default=0, compare=False)
+    """Bytes of a file."""
+    mtime_ns: int = field(default=0, compare=False)
+    """Nanoseconds since 1970; a file that was only touched is the same as before."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptTree:
+    """In a manifest: the listing of all nodes that are wanted, which the store has in a file."""
+
+    sha256: str
+    nodes: int
+    size: int
+    """Bytes of all the files in it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Platform:
     """What an image is: `debian`, `trixie`, `amd64`, from os-release(5) and dpkg."""
@@ -170,11 +213,13 @@ class Manifest:
     architectures: Mapping[str, bool] = field(default_factory=lambda: MappingProxyType({}))
     """Foreign architectures: True, added by the user; False, removed by the user."""
     files: Mapping[str, KeptFile | FileGone] = field(default_factory=lambda: MappingProxyType({}))
+    tree: KeptTree | None = None
+    """What is wanted below `Aptkeep::Keep`; None: as the image has it."""
 
     @property
     def empty(self) -> bool:
         """Whether the user wants nothing but the image."""
-        return not (self.packages or self.architectures or self.files)
+        return not (self.packages or self.architectures or self.files or self.tree)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +239,14 @@ class Occasion:
     door: str
     """The hook (`DPkg::Post-Invoke`) or the command (`aptkeep rollback 3`)."""
     requests: tuple[Request, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """A generation by number and content, so that another store is not taken for the same."""
+
+    number: int
+    sha256: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +275,8 @@ class Touched:
     packages: frozenset[str] = frozenset()
     architectures: frozenset[str] = frozenset()
     files: frozenset[str] = frozenset()
+    nodes: frozenset[str] = frozenset()
+    """Paths below `Aptkeep::Keep`."""
 
     def join(self, other: Touched) -> Touched:
         """What this and the other are about to change."""
@@ -229,4 +284,5 @@ class Touched:
             self.packages | other.packages,
             self.architectures | other.architectures,
             self.files | other.files,
+            self.nodes | other.nodes,
         )

@@ -14,6 +14,7 @@ from aptkeep.model import (
     FileKind,
     KeptFile,
     Manifest,
+    Node,
     Observation,
     Package,
     PackageWish,
@@ -59,6 +60,21 @@ class DeleteFile:
 
 
 @dataclass(frozen=True, slots=True)
+class PutNode:
+    """Make a path below `Aptkeep::Keep` what it was."""
+
+    path: str
+    node: Node
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteNode:
+    """Delete a path below `Aptkeep::Keep`; a directory only if nothing is in it any more."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
 class Install:
     """Install a package, or bring an installed one to another version."""
 
@@ -95,7 +111,18 @@ class Mark:
     auto: bool
 
 
-Step = AddArchitecture | RemoveArchitecture | PutFile | DeleteFile | Install | Remove | Hold | Mark
+Step = (
+    AddArchitecture
+    | RemoveArchitecture
+    | PutFile
+    | DeleteFile
+    | PutNode
+    | DeleteNode
+    | Install
+    | Remove
+    | Hold
+    | Mark
+)
 _Kind = TypeVar("_Kind")
 
 
@@ -109,7 +136,7 @@ NOT_ANY_MORE = "is not offered any more"
 
 def subject_of(step: Step) -> str:
     """What a step is about: a package, an architecture or a file."""
-    return step.path if isinstance(step, (PutFile, DeleteFile)) else step.name
+    return step.path if isinstance(step, (PutFile, DeleteFile, PutNode, DeleteNode)) else step.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,15 +163,17 @@ class Plan:
     @property
     def touches(self) -> Touched:
         """Everything that carrying the plan out changes."""
-        packages, architectures, files = set(), set(), set()
+        packages, architectures, files, nodes = set(), set(), set(), set()
         for step in self.steps:
             if isinstance(step, (AddArchitecture, RemoveArchitecture)):
                 architectures.add(step.name)
             elif isinstance(step, (PutFile, DeleteFile)):
                 files.add(step.path)
+            elif isinstance(step, (PutNode, DeleteNode)):
+                nodes.add(step.path)
             else:
                 packages.add(step.name)
-        return Touched(frozenset(packages), frozenset(architectures), frozenset(files))
+        return Touched(*(frozenset(names) for names in (packages, architectures, files, nodes)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from aptkeep import files
-from aptkeep.errors import AptkeepError, CorruptError
+from aptkeep.errors import AptkeepError, CorruptError, attempt
 from aptkeep.machine import configuration_files, keys, openpgp, sources
 from aptkeep.machine.apt import programs
 from aptkeep.machine.apt.archive import unreadable_sources
@@ -22,23 +22,11 @@ from aptkeep.store import kept
 from aptkeep.words import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from aptkeep.machine.state import State
     from aptkeep.machine.transaction import Reporter
     from aptkeep.model import Manifest
     from aptkeep.plan import Plan
     from aptkeep.store.tree import Directory
-
-
-def attempt(subject: str, action: Callable[[], None], reasons: dict[str, str]) -> None:
-    """Do one thing that must not stop the others; its failure is its reason to be pending."""
-    try:
-        action()
-    except AptkeepError as error:
-        reasons[subject] = error.one_line()
-    except OSError as error:
-        reasons[subject] = error.strerror or str(error)
 
 
 @dataclass(frozen=True, slots=True)

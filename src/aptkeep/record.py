@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 from aptkeep.errors import AptkeepError
 from aptkeep.machine import observe, sources
 from aptkeep.machine.apt import history
-from aptkeep.machine.state import Anchor, Observed, State
+from aptkeep.machine.state import Observed, State
 from aptkeep.merge import absorb, settle, without
 from aptkeep.model import (
     KEYRINGS,
+    Anchor,
     FileGone,
     FileKind,
     Generation,
@@ -59,11 +60,15 @@ def take_baseline(configuration: Configuration) -> None:
     home = _home_or_none(configuration)
     snapshot = observe.observe(configuration, home=home)
     position = history.position(configuration.paths.history_log)
+    if configuration.settings.keep:
+        from aptkeep.keeping import take_image  # noqa: PLC0415 - only where paths are kept
+
+        take_image(configuration)
     anchor = None
     with contextlib.suppress(AptkeepError):  # a store that can't be used is said when it's used
         if home is not None:
             with open_existing(home, configuration.settings.store) as store:
-                anchor = _anchor(store) if store is not None else None
+                anchor = generations.anchor(store) if store is not None else None
     observed = Observed(snapshot.observation, position, snapshot.unkept, anchor)
     State(configuration.paths.state).take_baseline(observed, snapshot.contents)
 
@@ -120,6 +125,10 @@ def record(
         now = replace(now, anchor=anchor)
     state.save_observation(now)
     if touched is not None:
+        if touched.nodes:
+            from aptkeep.keeping import keep  # noqa: PLC0415 - only where paths are kept
+
+            keep(configuration, door, touched=touched.nodes)
         state.end_restore()
     unkept = tuple(
         entry
@@ -195,7 +204,9 @@ def _into_store(  # noqa: PLR0917 - each is a different thing
             generation = generations.write(store, occasion, now.platform, absorbed)
             log.append(store, describe(generation))
         said = _of_the_images_version(absorbed, now, own)
-        return Recorded(generation, passed_over=newest.passed_over, said=said), _anchor(store)
+        return Recorded(generation, passed_over=newest.passed_over, said=said), generations.anchor(
+            store
+        )
 
 
 def _absorb(  # noqa: PLR0917 - each is a different thing
@@ -216,24 +227,10 @@ def _absorb(  # noqa: PLR0917 - each is a different thing
     if touched is not None:
         before = settle(before, now, touched)
     baseline = state.baseline()
-    if store is None or not _holds(store, last.anchor):
+    if store is None or not generations.holds(store, last.anchor):
         before = baseline
     excluded = configuration.settings.excluded
     return absorb(manifest, *(without(seen, excluded) for seen in (baseline, before, now)))
-
-
-def _holds(store: Directory, anchor: Anchor | None) -> bool:
-    found = generations.numbers(store)
-    if anchor is None or not found:
-        return bool(anchor is None and not found)
-    collected = anchor.number < found[0]
-    return collected or generations.digest(store, anchor.number) == anchor.sha256
-
-
-def _anchor(store: Directory) -> Anchor | None:
-    newest = generations.newest(store).generation
-    sha256 = generations.digest(store, newest.number) if newest is not None else None
-    return Anchor(newest.number, sha256) if newest is not None and sha256 is not None else None
 
 
 def _keep_files(

@@ -11,7 +11,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from aptkeep.adapt import Adapted, adapt, revert
-from aptkeep.errors import AptkeepError, CommandError
+from aptkeep.errors import AptkeepError, CommandError, attempt
+from aptkeep.keeping import keep
 from aptkeep.machine import observe, sources
 from aptkeep.machine.apt.archive import Archive, newer
 from aptkeep.machine.state import LastReport, State
@@ -40,13 +41,14 @@ from aptkeep.plan import (
     plan,
     subject_of,
 )
-from aptkeep.put_back import FilesBack, attempt
+from aptkeep.put_back import FilesBack
 from aptkeep.record import record, take_baseline, unrecorded
 from aptkeep.review import keyrings_of
 from aptkeep.store import generations, kept, log
 from aptkeep.store.home import find as find_home
 from aptkeep.store.tree import Directory, open_existing
 from aptkeep.supply import pooled_versions
+from aptkeep.tree_back import TreeBack
 from aptkeep.words import grouped
 
 if TYPE_CHECKING:
@@ -97,6 +99,7 @@ def restore(configuration: Configuration, reporter: Reporter, options: Options) 
         recorded = record(configuration, "aptkeep start", thorough=True)
         notes += recorded.said
         notes += [f"{entry.subject} is not kept: {entry.reason}" for entry in recorded.unkept]
+        notes += keep(configuration, "aptkeep start").news
     home = find_home(configuration.settings.home)
     with open_existing(home, configuration.settings.store) as store:
         newest = generations.newest(store) if store is not None else generations.Newest()
@@ -169,6 +172,13 @@ class _Restore:
         self._files = FilesBack(
             store, self._target.manifest, self._state, reporter, self._transaction.reasons
         )
+        self._tree = TreeBack(
+            configuration,
+            store,
+            self._current.manifest,
+            self._target.manifest,
+            self._transaction.reasons,
+        )
         self._trouble: str | None = None
         """What kept apt or dpkg from doing anything for any package."""
 
@@ -176,10 +186,11 @@ class _Restore:
         """Restore; `unfinished` is what an earlier restore that was killed had set out to do."""
         baseline, before = self._state.baseline(), self.observe()
         adapted = self._adapt(self._current.manifest, baseline)
-        todo = self.plan(adapted.manifest, before)
+        todo = self._with_tree(self.plan(adapted.manifest, before))
+        set_aside = (*adapted.set_aside, *self._tree.set_aside)
         if not todo.steps:
-            self._report(adapted.set_aside)
-            return Outcome(self._target.number, pending=adapted.set_aside)
+            self._report(set_aside)
+            return Outcome(self._target.number, pending=set_aside)
         self._validate()
         self._state.begin_restore(unfinished.join(todo.touches))
         image = [name for name, package in baseline.packages.items() if package.present]
@@ -194,6 +205,7 @@ class _Restore:
             except CommandError as error:
                 self._trouble = error.one_line()
         self._files.put_back_late(todo)
+        self._tree.put_back(todo, self._reporter)
         for step in todo.of(RemoveArchitecture):
             remove = partial(self._transaction.dpkg.remove_architecture, step.name)
             attempt(step.name, remove, self._transaction.reasons)
@@ -201,7 +213,7 @@ class _Restore:
         # Last, so that apt's own cache is of what dpkg's status is in the end.
         marks = final_marks(adapted.manifest, before, self.observe(), came)
         self._transaction.set_marks({mark.name: mark.auto for mark in marks})
-        return self._conclude(adapted, todo)
+        return self._conclude(adapted.manifest, todo, set_aside)
 
     def preview(self) -> Outcome:
         """Plan only; what apt's lists on this root offer is taken into account."""
@@ -222,7 +234,8 @@ class _Restore:
                     for name in adapted.manifest.packages
                 }
                 todo = self.plan(adapted.manifest, observation, offered)
-        return Outcome(self._target.number, todo, (*adapted.set_aside, *todo.pending))
+        pending = (*adapted.set_aside, *self._tree.set_aside, *todo.pending)
+        return Outcome(self._target.number, self._with_tree(todo), pending)
 
     # -- deciding
 
@@ -239,6 +252,9 @@ class _Restore:
         self, manifest: Manifest, observation: Observation, offered: Offered | None = None
     ) -> Plan:
         return plan(manifest, observation, offered, newer=newer, policy=self._policy)
+
+    def _with_tree(self, todo: Plan) -> Plan:
+        return replace(todo, steps=(*todo.steps, *self._tree.steps()))
 
     def _suites(self, path: str, source: KeptFile) -> frozenset[str]:
         try:
@@ -279,14 +295,14 @@ class _Restore:
 
     # -- concluding
 
-    def _conclude(self, adapted: Adapted, todo: Plan) -> Outcome:
+    def _conclude(self, manifest: Manifest, todo: Plan, set_aside: tuple[Pending, ...]) -> Outcome:
         """Observe, record what others changed meanwhile, and say what is still to come."""
         record(self._configuration, "aptkeep restore", thorough=True)
-        left = self.plan(adapted.manifest, self.observe())
-        pending = {entry.subject: entry.reason for entry in adapted.set_aside}
-        for step in left.steps:
+        left = self.plan(manifest, self.observe())
+        pending = {entry.subject: entry.reason for entry in set_aside}
+        for step in (*left.steps, *self._tree.left()):
             pending.setdefault(subject_of(step), self._reason(step))
-        for name in self._forget_obsolete(adapted.manifest, pending):
+        for name in self._forget_obsolete(manifest, pending):
             del pending[name]
         entries = tuple(Pending(subject, reason) for subject, reason in pending.items())
         self._report(entries)

@@ -4,27 +4,42 @@ from __future__ import annotations
 
 import contextlib
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from aptkeep.adapt import Adapted, adapt, revert
+from aptkeep.adapt import adapt, revert
 from aptkeep.compare import Difference, Wish, differences, wishes
 from aptkeep.errors import AptkeepError
+from aptkeep.keeping import kept_paths, present_nodes
 from aptkeep.machine import incoming, observe, openpgp, sources
 from aptkeep.machine.apt import debfile
 from aptkeep.machine.apt.archive import newer
 from aptkeep.machine.state import State
-from aptkeep.model import FileKind, Generation, KeptFile, Manifest, Observation, Pending
+from aptkeep.model import (
+    FileKind,
+    Generation,
+    KeptFile,
+    Manifest,
+    NodeKind,
+    Observation,
+    Pending,
+)
+from aptkeep.nodes import absorb_nodes
 from aptkeep.plan import Policy, plan, subject_of
 from aptkeep.record import unrecorded
 from aptkeep.repositories import SOON, SourceReport, report
-from aptkeep.store import generations, kept, log
+from aptkeep.store import generations, kept, log, trees
 from aptkeep.store.home import find as find_home
 from aptkeep.store.pool import INDEX, open_pool
 from aptkeep.store.tree import Directory, open_existing
+from aptkeep.tree_back import TreeBack
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from aptkeep.machine.apt.config import Configuration
+    from aptkeep.model import Node
+    from aptkeep.plan import DeleteNode, PutNode
     from aptkeep.store.pool import PooledDeb
 
 
@@ -73,6 +88,7 @@ def status(configuration: Configuration) -> Status:
         absorbed = newest.manifest
         if state.started:
             absorbed = unrecorded(configuration, store, absorbed, snapshot.observation)
+        tree = _tree(configuration, home, store, newest.manifest, undone)
     now = snapshot.observation
     baseline = state.baseline() if state.started else now
     target = absorbed if undone is None else revert(undone, absorbed, baseline)
@@ -81,13 +97,15 @@ def status(configuration: Configuration) -> Status:
     adapted = adapt(replace(target, packages=packages), baseline, newer=newer)
     policy = Policy(latest=configuration.settings.latest)
     steps = plan(adapted.manifest, now, None, newer=newer, policy=policy).steps
-    pending = _reasons([subject_of(step) for step in steps], adapted, state, now)
-    wanted = tuple(wishes(newest.manifest))
+    subjects = [subject_of(step) for step in (*steps, *tree.steps)]
+    pending = _reasons(subjects, (*adapted.set_aside, *tree.set_aside), state, now)
+    wanted = tuple(wishes(newest.manifest, tree.nodes))
+    applies = adapted.applies | tree.nodes.keys()
     troubles = [error.one_line() for error in newest.passed_over]
     troubles += [f"{entry.subject} is not kept: {entry.reason}" for entry in snapshot.unkept]
     troubles += [f"{source.path}: {text}" for source in reports for text in source.troubles]
     kept_out = state.troubles()
-    troubles += [*kept_out.said, *kept_out.unsaid, *([refusal] if refusal else ())]
+    troubles += [*kept_out.said, *kept_out.unsaid, *([refusal] if refusal else ()), *tree.unkept]
     return Status(
         home=home,
         store=f"{home}/{configuration.settings.store}",
@@ -95,15 +113,52 @@ def status(configuration: Configuration) -> Status:
         restoring=state.restoring() is not None,
         generation=newest.generation,
         wanted=wanted,
-        present=tuple(w for w in wanted if w.name in adapted.applies and w.name not in pending),
-        elsewhere=tuple(w for w in wanted if w.name not in {*adapted.applies, *pending}),
+        present=tuple(w for w in wanted if w.name in applies and w.name not in pending),
+        elsewhere=tuple(w for w in wanted if w.name not in {*applies, *pending}),
         pending=tuple(Pending(subject, reason) for subject, reason in sorted(pending.items())),
-        unrecorded=tuple(differences(newest.manifest, absorbed)),
+        unrecorded=tuple(differences(newest.manifest, absorbed, tree.nodes, tree.absorbed)),
         warnings=tuple(troubles),
         sources=tuple(reports),
         pooled=len(pooled),
         pool_size=sum(deb.size for deb in pooled),
         unpooled=incoming.count(configuration.paths.state),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Tree:
+    """How this root stands to what is kept below `Aptkeep::Keep`."""
+
+    nodes: Mapping[str, Node] = field(default_factory=dict)
+    absorbed: Mapping[str, Node] = field(default_factory=dict)
+    """What they would be if this root were recorded now."""
+    steps: tuple[PutNode | DeleteNode, ...] = ()
+    """What a restore would do."""
+    set_aside: tuple[Pending, ...] = ()
+    unkept: tuple[str, ...] = ()
+
+
+def _tree(
+    configuration: Configuration,
+    home: str,
+    store: Directory | None,
+    manifest: Manifest,
+    undone: Manifest | None,
+) -> _Tree:
+    last, after, unkept = present_nodes(configuration)
+    before = {path: node for path, (_, node) in last.nodes.items()}
+    kept_now = kept_paths(configuration, home)
+    if store is None:
+        return _Tree(absorbed=absorb_nodes({}, {}, after, kept_now), unkept=tuple(unkept))
+    back = TreeBack(configuration, store, undone or manifest, manifest, {})
+    if not generations.holds(store, last.anchor):
+        before = {}
+    return _Tree(
+        back.nodes,
+        absorb_nodes(back.nodes, before, after, kept_now),
+        tuple(back.left()),
+        tuple(back.set_aside),
+        tuple(unkept),
     )
 
 
@@ -117,7 +172,7 @@ def _pooled(store: Directory) -> tuple[list[PooledDeb], str]:
 
 
 def _reasons(
-    subjects: list[str], adapted: Adapted, state: State, now: Observation
+    subjects: list[str], set_aside: Iterable[Pending], state: State, now: Observation
 ) -> dict[str, str]:
     """Why each of `subjects`, and what was set aside, is not here: as the last restore saw it."""
     last = state.last_report()
@@ -129,7 +184,7 @@ def _reasons(
         if package is not None and package.present and not package.whole:
             reason = "its installation is not finished; 'dpkg --configure -a' says why"
         reasons[subject] = reported.get(subject, reason)
-    reasons.update((entry.subject, entry.reason) for entry in adapted.set_aside)
+    reasons.update((entry.subject, entry.reason) for entry in set_aside)
     return reasons
 
 
@@ -139,6 +194,13 @@ class Shown:
 
     generation: Generation | None
     sources: tuple[SourceReport, ...] = ()
+    nodes: Mapping[str, Node] = field(default_factory=dict)
+    """What is kept below `Aptkeep::Keep`."""
+
+    @property
+    def manifest(self) -> Manifest:
+        """Its manifest; empty where there is no generation."""
+        return self.generation.manifest if self.generation is not None else Manifest()
 
 
 def show(configuration: Configuration, number: int | None) -> Shown:
@@ -151,8 +213,10 @@ def show(configuration: Configuration, number: int | None) -> Shown:
             found = generations.newest(store).generation
         else:
             found = generations.load(store, number)
-        reports = source_reports(store, found.manifest) if found is not None else []
-    return Shown(found, tuple(reports))
+        if found is None:
+            return Shown(None)
+        reports = source_reports(store, found.manifest)
+        return Shown(found, tuple(reports), trees.read(store, found.manifest.tree))
 
 
 def source_reports(store: Directory, manifest: Manifest) -> list[SourceReport]:
@@ -222,11 +286,38 @@ def verify(configuration: Configuration) -> Verified:
                 except AptkeepError as error:
                     named = path in error.brief
                     troubles[error.brief if named else f"{path}: {error.brief}"] = None
+            _verify_tree(store, newest.manifest, checked, troubles)
         pooled = 0
         if store is not None and newest is not None:
             reports = source_reports(store, newest.manifest)
             pooled = _verify_pool(store, newest.manifest, troubles)
     return Verified(len(numbers), len(checked) + pooled, tuple(troubles), tuple(reports))
+
+
+def _verify_tree(
+    store: Directory,
+    manifest: Manifest,
+    checked: set[tuple[str, str]],
+    troubles: dict[str, None],
+) -> None:
+    """Check the listing of what is kept below `Aptkeep::Keep`, and every file in it."""
+    if manifest.tree is None or trees.location(manifest.tree) in checked:
+        return
+    checked.add(trees.location(manifest.tree))
+    try:
+        nodes = trees.read(store, manifest.tree)
+    except AptkeepError as error:
+        troubles[error.brief] = None
+        return
+    for path, node in nodes.items():
+        place = trees.CONTENTS, str(node.sha256)
+        if node.kind is not NodeKind.FILE or place in checked:
+            continue
+        checked.add(place)
+        try:
+            trees.verify(store, path, node)
+        except AptkeepError as error:
+            troubles[error.brief] = None
 
 
 def _verify_pool(store: Directory, manifest: Manifest, troubles: dict[str, None]) -> int:

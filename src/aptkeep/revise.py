@@ -10,11 +10,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from aptkeep.errors import AptkeepError, UsageError
+from aptkeep.keeping import keep
 from aptkeep.machine import observe, sources
 from aptkeep.machine.state import State
 from aptkeep.model import FileKind, Generation, KeptFile, Manifest, Occasion
+from aptkeep.nodes import without
 from aptkeep.record import record
-from aptkeep.store import generations, kept, log
+from aptkeep.store import generations, kept, log, trees
 from aptkeep.store.home import find as find_home
 from aptkeep.store.tree import Directory, open_existing, open_store
 
@@ -73,6 +75,7 @@ def _record_first(configuration: Configuration) -> None:
     """What was not recorded yet belongs to the generation that is left behind."""
     if State(configuration.paths.state).started:
         record(configuration, "aptkeep record", thorough=True)
+        keep(configuration, "aptkeep record")
 
 
 def _store(configuration: Configuration) -> AbstractContextManager[Directory]:
@@ -102,11 +105,15 @@ def _without(store: Directory, manifest: Manifest, name: str) -> Manifest:
     if name in manifest.architectures:
         architectures = {n: wish for n, wish in manifest.architectures.items() if n != name}
         return replace(manifest, architectures=architectures)
+    nodes = trees.read(store, manifest.tree)
+    others = without(nodes, name.rstrip("/"))
+    if others != nodes:
+        return replace(manifest, tree=trees.write(store, others))
     paths = [p for p in manifest.files if name in (p, os.path.basename(p))]
     if not paths:
         raise UsageError(
             f"nothing is kept under the name {name}",
-            details="no package, architecture or source of that name; nothing was changed",
+            details="no package, architecture, source or path of that name; nothing was changed",
             resolution="'aptkeep show' lists everything that is",
         )
     if len(paths) > 1:

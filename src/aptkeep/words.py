@@ -30,6 +30,17 @@ def grouped(reasons: Iterable[tuple[str, str]]) -> list[str]:
     return [f"{', '.join(names)}: {reason}" for reason, names in subjects.items()]
 
 
+def some(names: Iterable[str], text: str) -> str:
+    """`a, b, c and 14 more: text`."""
+    shown = list(names)
+    more = len(shown) - _SHOWN
+    listed = ", ".join(shown[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
+    return f"{listed}: {text}" if listed else text
+
+
+_SHOWN = 3
+
+
 def printable(text: str) -> str:
     """`text` on one line, with everything that a terminal might obey made visible."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

@@ -9,11 +9,13 @@ from aptkeep.model import Observation, Package
 from aptkeep.plan import (
     AddArchitecture,
     DeleteFile,
+    DeleteNode,
     Hold,
     Install,
     Mark,
     Plan,
     PutFile,
+    PutNode,
     Remove,
     RemoveArchitecture,
     Step,
@@ -44,6 +46,7 @@ def _after(  # noqa: PLR0911 - one for each kind of step
         return replace(root, files={**root.files, step.path: replace(step.kept, release="")})
     if isinstance(step, DeleteFile):
         return replace(root, files={p: k for p, k in root.files.items() if p != step.path})
+    assert not isinstance(step, (PutNode, DeleteNode)), "plan_nodes() plans those"
     old = root.packages.get(step.name, Package(INSTALL, "not-installed"))
     if isinstance(step, Install):
         # dselect-upgrade selects `install` and marks what is new as manual.

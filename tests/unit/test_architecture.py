@@ -92,7 +92,8 @@ LAYERS = (
     {"", "model", "errors", "words"},  # "" is the package itself: its version
     {"files"},
     {"merge", "adapt", "plan", "compare", "machine", "store"},
-    {"relocate", "repositories", "supply", "catch"},
+    {"nodes"},
+    {"relocate", "repositories", "supply", "catch", "keeping", "tree_back"},
     {"record"},
     {"review", "collect", "pooling"},
     {"put_back", "explain", "upkeep", "snapshots"},
@@ -263,6 +264,7 @@ PURE = (
     "aptkeep.adapt",
     "aptkeep.plan",
     "aptkeep.compare",
+    "aptkeep.nodes",
     "aptkeep.machine.apt.commands",
     "aptkeep.machine.apt.output",
     "aptkeep.machine.apt.uris",
@@ -287,9 +289,9 @@ def test_what_decides_does_not_act(module: str) -> None:
 
 
 def test_the_centre_knows_the_model_only() -> None:
-    for centre in ("merge", "adapt", "plan", "compare"):
+    for centre in ("merge", "adapt", "plan", "compare", "nodes"):
         known = {_room(f.imported) for f in OURS if f.importer == f"aptkeep.{centre}"}
-        assert known <= {"model"}, centre
+        assert known <= {"model", "words", "plan"}, centre
 
 
 # -- printing

@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 
 from aptkeep.cli import context, output
-from aptkeep.model import Manifest
-from aptkeep.review import history, show
+from aptkeep.compare import differences
+from aptkeep.review import Shown, history, show
 
 
 @click.command("diff")
@@ -26,13 +26,11 @@ def command(
     Without B, from A to the newest; without A, what the newest changed.
     """
     configuration = context.configuration(options)
-    after = show(configuration, new).generation
-    if old is None and after is not None:
+    after = show(configuration, new)
+    if old is None and after.generation is not None:
+        newest = after.generation.number
         numbers = [entry.number for entry in history(configuration)]
-        old = max((number for number in numbers if number < after.number), default=None)
-    before = show(configuration, old).generation if old else None
-    output.difference(
-        before.manifest if before else Manifest(),
-        after.manifest if after else Manifest(),
-        json_wanted=as_json,
-    )
+        old = max((number for number in numbers if number < newest), default=None)
+    before = show(configuration, old) if old else Shown(None)
+    changes = differences(before.manifest, after.manifest, before.nodes, after.nodes)
+    output.difference(changes, json_wanted=as_json)

@@ -11,15 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from aptkeep.compare import differences, wishes
+from aptkeep.compare import wishes
 from aptkeep.plan import (
     AddArchitecture,
     DeleteFile,
+    DeleteNode,
     Hold,
     Install,
     Mark,
     Plan,
     PutFile,
+    PutNode,
     Remove,
     RemoveArchitecture,
     Step,
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
     from aptkeep.collect import Collected
     from aptkeep.compare import Difference, Wish
     from aptkeep.errors import AptkeepError
-    from aptkeep.model import Generation, Manifest, Pending
+    from aptkeep.model import Generation, Pending
     from aptkeep.repositories import SourceReport
     from aptkeep.restore import Outcome
     from aptkeep.review import HistoryEntry, Shown, Status, Verified
@@ -164,9 +166,9 @@ def _step_text(step: Step) -> str:  # noqa: PLR0911 - one line for each kind
         return f"add architecture {step.name}"
     if isinstance(step, RemoveArchitecture):
         return f"remove architecture {step.name}"
-    if isinstance(step, PutFile):
+    if isinstance(step, (PutFile, PutNode)):
         return f"put back {step.path}"
-    if isinstance(step, DeleteFile):
+    if isinstance(step, (DeleteFile, DeleteNode)):
         return f"delete {step.path}"
     if isinstance(step, Install):
         return " ".join(
@@ -192,6 +194,8 @@ _STEP_NAMES: dict[type, str] = {
     RemoveArchitecture: "remove-architecture",
     PutFile: "put-file",
     DeleteFile: "delete-file",
+    PutNode: "put-path",
+    DeleteNode: "delete-path",
     Install: "install",
     Remove: "remove",
     Hold: "hold",
@@ -317,7 +321,7 @@ def shown(result: Shown, *, json_wanted: bool) -> None:
     line(f"recorded    {generation.occasion.door} on {generation.platform.release}")
     for request in generation.occasion.requests:
         line(f"request     {request.command}" + (f" ({request.user})" if request.user else ""))
-    for wish in wishes(generation.manifest):
+    for wish in wishes(generation.manifest, result.nodes):
         line(f"{wish.kind:<14}{wish.name}  {wish.text}")
     for source in result.sources:
         _print_source(source)
@@ -403,9 +407,8 @@ def _source_json(source: SourceReport) -> dict[str, Any]:
     }
 
 
-def difference(old: Manifest, new: Manifest, *, json_wanted: bool) -> None:
+def difference(found: list[Difference], *, json_wanted: bool) -> None:
     """Print what two manifests wish differently."""
-    found = differences(old, new)
     if json_wanted:
         as_json(differences=[_difference_json(entry) for entry in found])
         return

@@ -6,6 +6,7 @@ import click
 
 from aptkeep.cli import context, output
 from aptkeep.errors import UsageError
+from aptkeep.keeping import keep
 from aptkeep.machine.state import State
 from aptkeep.pooling import all_said, local_debs, own_debs
 from aptkeep.record import record
@@ -31,10 +32,12 @@ def command(*, options: tuple[str, ...], as_json: bool) -> None:
     ):
         own = own_debs(debs)
         recorded = record(configuration, "aptkeep record", own=own, thorough=True)
+        tree = keep(configuration, "aptkeep record")
     # Who runs this is, more often than not, about to throw the root away.
     troubles = keep_pool(configuration)
     all_said(State(configuration.paths.state), troubles)
-    number = recorded.generation.number if recorded.generation else None
+    newest = tree.generation or recorded.generation
+    number = newest.number if newest else None
     if as_json:
         output.as_json(
             generation=number,
@@ -44,7 +47,7 @@ def command(*, options: tuple[str, ...], as_json: bool) -> None:
         output.line(
             f"aptkeep: recorded generation {number}." if number else "aptkeep: nothing new."
         )
-    for text in (*recorded.said, *troubles):
+    for text in (*recorded.said, *tree.news, *troubles):
         output.warning(text)
     for entry in recorded.unkept:
         output.warning(f"{entry.subject} is not kept: {entry.reason}")

@@ -16,6 +16,7 @@ from aptkeep import files
 from aptkeep.errors import CorruptError, StoreUnavailableError
 from aptkeep.machine.apt.history import Position
 from aptkeep.model import (
+    Anchor,
     FileKind,
     KeptFile,
     Observation,
@@ -33,14 +34,6 @@ _BASELINE, _OBSERVATION = "baseline.json", "observation.json"
 _RESTORING, _REPORT, _LOCK = "restoring.json", "report.json", "lock"
 _IMAGE_FILES, _UNDOING, _TROUBLES = "image", "undoing.json", "pooling.json"
 _LIMIT = 256 * 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Anchor:
-    """A generation by number and content, so that another store is not taken for the same."""
-
-    number: int
-    sha256: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +73,14 @@ class State:
         self.path = path
 
     @property
+    def baseline_path(self) -> str:
+        """The file that is there once the baseline was taken."""
+        return os.path.join(self.path, _BASELINE)
+
+    @property
     def started(self) -> bool:
         """Whether aptkeep was started on this root: only then do the hooks record."""
-        return os.path.exists(os.path.join(self.path, _BASELINE))
+        return os.path.exists(self.baseline_path)
 
     def baseline(self) -> Observation:
         """What this root was when aptkeep first ran on it."""
@@ -117,10 +115,10 @@ class State:
         """What an unfinished restore had set out to change, or None when none is unfinished."""
         try:
             document = self._read(_RESTORING)
-            return Touched(*(frozenset(document[key]) for key in Touched.__slots__))
+            return Touched(*(frozenset(document.get(key, ())) for key in Touched.__slots__))
         except FileNotFoundError:
             return None
-        except (CorruptError, KeyError, TypeError):
+        except (CorruptError, TypeError, AttributeError):
             return Touched()
 
     def begin_restore(self, touched: Touched) -> None:

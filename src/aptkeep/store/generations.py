@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from aptkeep.errors import CorruptError, UsageError
-from aptkeep.model import Generation, Manifest, Occasion, Platform
+from aptkeep.model import Anchor, Generation, Manifest, Occasion, Platform
 from aptkeep.store.format import codec
 
 if TYPE_CHECKING:
@@ -101,6 +101,22 @@ def digest(store: Directory, number: int) -> str | None:
         return hashlib.sha256(read(store, number)).hexdigest()
     except UsageError:
         return None
+
+
+def anchor(store: Directory) -> Anchor | None:
+    """The newest whole generation by content; None where there's none."""
+    found = newest(store).generation
+    sha256 = digest(store, found.number) if found is not None else None
+    return Anchor(found.number, sha256) if found is not None and sha256 is not None else None
+
+
+def holds(store: Directory, recorded_into: Anchor | None) -> bool:
+    """Whether it's the store that had, or (None) the one that had not yet, that generation."""
+    found = numbers(store)
+    if recorded_into is None or not found:
+        return bool(recorded_into is None and not found)
+    collected = recorded_into.number < found[0]
+    return collected or digest(store, recorded_into.number) == recorded_into.sha256
 
 
 def write(

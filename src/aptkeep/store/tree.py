@@ -100,14 +100,17 @@ class Directory:
             os.close(descriptor)
 
     @contextlib.contextmanager
-    def received(self, source: int, *, linked: bool = False) -> Iterator[tuple[str, str, int]]:
+    def received(
+        self, source: int, *, linked: bool = False, mode: int = 0o644, limit: int = 1 << 62
+    ) -> Iterator[tuple[str, str, int]]:
         """What a descriptor holds as a temporary file: its name, for `rename`, SHA-256 and size.
 
         It's on disk, and gone when the context is left, unless it has another name by then.
         """
         with contextlib.ExitStack() as stack:
             with _writing(self.path):
-                taken = files.received(self._descriptor, source, linked=linked)
+                here = self._descriptor
+                taken = files.received(here, source, linked=linked, mode=mode, limit=limit)
                 found = stack.enter_context(taken)
             yield found
 
@@ -160,6 +163,11 @@ class Directory:
             finally:
                 os.close(descriptor)
 
+    def sync(self) -> None:
+        """Have all names in the directory on disk."""
+        with _writing(self.path):
+            os.fsync(self._descriptor)
+
     def remove_unfinished(self) -> None:
         """Delete what a process that died left half written."""
         files.remove_unfinished(self._descriptor)
@@ -170,7 +178,7 @@ def _writing(path: str) -> Iterator[None]:
     """Turn what the file system says while `path` is written into our own errors."""
     try:
         yield
-    except FileExistsError:
+    except (FileExistsError, files.NotRegularError):
         raise
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.ENXIO):

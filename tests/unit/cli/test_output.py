@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from aptkeep.cli import output
+from aptkeep.compare import differences
 from aptkeep.errors import AptkeepError
 from aptkeep.model import Manifest, Pending
 from aptkeep.plan import (
@@ -186,20 +187,21 @@ def test_no_history(printed: pytest.CaptureFixture[str]) -> None:
 def test_differences(printed: pytest.CaptureFixture[str]) -> None:
     old = Manifest({"a": wish(INSTALL, "1", auto=False), "b": wish(auto=True, image="1")})
     new = Manifest({"a": wish(INSTALL, "2", auto=False), "c": wish(INSTALL, auto=False)})
-    output.difference(old, new, json_wanted=False)
+    found = differences(old, new)
+    output.difference(found, json_wanted=False)
     assert printed.readouterr().out.splitlines() == [
         "~ package a: install 1, manual -> install 2, manual",
         "- package b: marked automatic",
         "+ package c: install, manual",
     ]
-    output.difference(old, new, json_wanted=True)
+    output.difference(found, json_wanted=True)
     assert parsed(printed)["differences"][0] == {
         "kind": "package",
         "name": "a",
         "old": "install 1, manual",
         "new": "install 2, manual",
     }
-    output.difference(old, old, json_wanted=False)
+    output.difference([], json_wanted=False)
     assert printed.readouterr().out == "No difference.\n"
 
 

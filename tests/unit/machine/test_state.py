@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from aptkeep.errors import CorruptError, LockedError
 from aptkeep.machine.apt.history import Position
-from aptkeep.machine.state import Anchor, LastReport, Observed, State, Troubles
-from aptkeep.model import Observation, Pending, Touched
+from aptkeep.machine.state import LastReport, Observed, State, Troubles
+from aptkeep.model import Anchor, Observation, Pending, Touched
 from unit import strategies
 from unit.made import INSTALL, file, installed, root
 

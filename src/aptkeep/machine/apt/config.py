@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 STATE_DIRECTORY = "var/lib/aptkeep"
 ITSELF = "aptkeep"
+_THE_MACHINE = "/ /bin /boot /etc /lib /lib32 /lib64 /sbin /usr /var /var/lib"
+_NO_FILES = "/dev /proc /run /sys /var/lib/apt /var/lib/aptkeep /var/lib/dpkg"
+"""Directories that `Aptkeep::Keep` can't name; of the latter, what is in them neither."""
 LONGEST_HOOK = 3600.0
 """Seconds; no apt run is to wait longer for a hook, whatever is configured."""
 
@@ -69,6 +72,12 @@ class Settings:
     """`all`, `local` or `none` of the .deb files that reach this machine."""
     pool_limit: int = 4 << 30
     """Bytes that the pool may take."""
+    keep: tuple[str, ...] = ()
+    """`Aptkeep::Keep`: directories and files outside the home that are kept, too."""
+    keep_exclude: tuple[str, ...] = ()
+    """Shell patterns of paths below them that aren't."""
+    keep_limit: int = 1 << 30
+    """Bytes that the files below them may have."""
     lock_timeout: float = 120.0
     """Seconds, from apt's own `DPkg::Lock::Timeout` where it is set."""
 
@@ -185,9 +194,7 @@ def _settings(configuration: apt_pkg.Configuration) -> Settings:
             f'Aptkeep::Pool::Keep is "{pool_keep}"',
             resolution='set it to "all", "local" or "none"',
         )
-    # A list, or a single value: apt takes both for its own.
-    single = configuration.find("Aptkeep::Exclude")
-    exclude = (*([single] if single else []), *configuration.value_list("Aptkeep::Exclude"))
+    exclude = _list(configuration, "Aptkeep::Exclude")
     for pattern in exclude:
         try:
             re.compile(pattern)
@@ -205,6 +212,9 @@ def _settings(configuration: apt_pkg.Configuration) -> Settings:
         rewrite_sources=relocate == "rewrite",
         pool_keep=pool_keep,
         pool_limit=_bytes(configuration, "Aptkeep::Pool::Max-Size", Settings.pool_limit),
+        keep=_kept(configuration),
+        keep_exclude=_list(configuration, "Aptkeep::Keep::Exclude"),
+        keep_limit=_bytes(configuration, "Aptkeep::Keep::Max-Size", Settings.keep_limit),
         hook_timeout=min(hook_timeout, LONGEST_HOOK),
         lock_timeout=_seconds(configuration, "DPkg::Lock::Timeout", Settings.lock_timeout),
     )
@@ -219,6 +229,36 @@ def _store(configuration: apt_pkg.Configuration) -> str:
             resolution="give a path relative to the home, without '..'",
         )
     return "/".join(part for part in parts if part not in ("", "."))
+
+
+def _list(configuration: apt_pkg.Configuration, name: str) -> tuple[str, ...]:
+    """A list, or a single value: apt takes both for its own. Named members are no part of it."""
+    single = configuration.find(name)
+    tags: list[str] = configuration.list(name)  # type: ignore[attr-defined] # its stub lacks it
+    members = zip(tags, configuration.value_list(name), strict=True)
+    values = [value for tag, value in members if tag.endswith("::")]
+    return (*([single] if single else []), *values)
+
+
+def _kept(configuration: apt_pkg.Configuration) -> tuple[str, ...]:
+    paths = []
+    never = tuple(f"{path}/" for path in _NO_FILES.split())
+    for given in _list(configuration, "Aptkeep::Keep"):
+        parts = [part for part in given.split("/") if part not in ("", ".")]
+        path = "/" + "/".join(parts)
+        if not given.startswith("/") or ".." in parts:
+            raise UsageError(
+                f"Aptkeep::Keep holds '{given}'",
+                resolution="give absolute paths without '..'",
+            )
+        if path in _THE_MACHINE.split() or f"{path}/".startswith(never):
+            raise UsageError(
+                f"Aptkeep::Keep holds '{given}', which is the machine itself",
+                details="files of dpkg and of the image would be mixed up with the user's",
+                resolution="name the directories below it in which you change files",
+            )
+        paths.append(path)
+    return tuple(paths)
 
 
 def _bytes(configuration: apt_pkg.Configuration, name: str, default: int) -> int:

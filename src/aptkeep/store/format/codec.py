@@ -17,6 +17,7 @@ from aptkeep.model import (
     FileKind,
     Generation,
     KeptFile,
+    KeptTree,
     Manifest,
     Occasion,
     OwnDeb,
@@ -26,9 +27,9 @@ from aptkeep.model import (
     Request,
     Selection,
 )
+from aptkeep.store.format.fields import SHA256, absolute, matching, members, typed, without_nothing
 
 SCHEMA = 1
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 # What dpkg takes (pkg_name_is_illegal, parseversion), not only what Debian policy allows.
 _PACKAGE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]*(:[a-z0-9][a-z0-9-]*)?")
 _ARCHITECTURE = re.compile(r"[a-z0-9][a-z0-9-]*")
@@ -105,7 +106,7 @@ def to_document(generation: Generation) -> dict[str, Any]:
             "architecture": generation.platform.architecture,
         },
         "packages": {
-            name: _without_nothing(
+            name: without_nothing(
                 selection=wish.selection.value if wish.selection else None,
                 version=wish.version,
                 auto=wish.auto,
@@ -118,13 +119,14 @@ def to_document(generation: Generation) -> dict[str, Any]:
         },
         "architectures": dict(manifest.architectures),
         "files": {path: _encode_file(kept, release) for path, kept in manifest.files.items()},
+        **without_nothing(tree=_encode_tree(manifest.tree)),
     }
 
 
 def _encode_file(kept: KeptFile | FileGone, release: str) -> dict[str, Any]:
     if isinstance(kept, FileGone):
-        return _without_nothing(kind="gone", release=_unless(kept.release, release))
-    return _without_nothing(
+        return without_nothing(kind="gone", release=_unless(kept.release, release))
+    return without_nothing(
         kind=kept.kind.value,
         sha256=kept.sha256,
         mode=f"{kept.mode:04o}",
@@ -135,8 +137,14 @@ def _encode_file(kept: KeptFile | FileGone, release: str) -> dict[str, Any]:
     )
 
 
+def _encode_tree(tree: KeptTree | None) -> dict[str, Any] | None:
+    if tree is None:
+        return None
+    return {"sha256": tree.sha256, "nodes": tree.nodes, "size": tree.size}
+
+
 def _encode_key(key: PublicKey) -> dict[str, Any]:
-    return _without_nothing(
+    return without_nothing(
         fingerprint=key.fingerprint,
         user_id=key.user_id,
         expires=key.expires,
@@ -145,7 +153,7 @@ def _encode_key(key: PublicKey) -> dict[str, Any]:
 
 
 def _from_document(document: dict[str, Any]) -> Generation:
-    _members(document, "schema generation recorded platform packages architectures files")
+    members(document, "schema generation recorded platform packages architectures files", "tree")
     platform = _decode_platform(document["platform"])
     return Generation(
         number=_positive(document["generation"]),
@@ -153,86 +161,89 @@ def _from_document(document: dict[str, Any]) -> Generation:
         platform=platform,
         manifest=Manifest(
             packages={
-                _matching(name, _PACKAGE_NAME): _decode_wish(wish, platform.release)
+                matching(name, _PACKAGE_NAME): _decode_wish(wish, platform.release)
                 for name, wish in document["packages"].items()
             },
             architectures={
-                _matching(name, _ARCHITECTURE): _typed(wanted, bool)
+                matching(name, _ARCHITECTURE): typed(wanted, bool)
                 for name, wanted in document["architectures"].items()
             },
             files={
-                _absolute(path): _decode_file(kept, platform.release)
+                absolute(path): _decode_file(kept, platform.release)
                 for path, kept in document["files"].items()
             },
+            tree=_decode_tree(document["tree"]) if "tree" in document else None,
         ),
     )
 
 
 def _decode_platform(platform: dict[str, Any]) -> Platform:
-    _members(platform, "distribution codename architecture")
+    members(platform, "distribution codename architecture")
     return Platform(
-        _typed(platform["distribution"], str),
-        _typed(platform["codename"], str),
-        _matching(platform["architecture"], _ARCHITECTURE),
+        typed(platform["distribution"], str),
+        typed(platform["codename"], str),
+        matching(platform["architecture"], _ARCHITECTURE),
     )
 
 
 def _decode_occasion(recorded: dict[str, Any]) -> Occasion:
-    _members(recorded, "at door requests")
+    members(recorded, "at door requests")
     requests = []
-    for request in _typed(recorded["requests"], list):
-        _members(request, "command user")
-        user = None if request["user"] is None else _typed(request["user"], str)
-        requests.append(Request(_typed(request["command"], str), user))
-    at = _matching(recorded["at"], _TIME)
-    return Occasion(at, _typed(recorded["door"], str), tuple(requests))
+    for request in typed(recorded["requests"], list):
+        members(request, "command user")
+        user = None if request["user"] is None else typed(request["user"], str)
+        requests.append(Request(typed(request["command"], str), user))
+    at = matching(recorded["at"], _TIME)
+    return Occasion(at, typed(recorded["door"], str), tuple(requests))
 
 
 def _decode_wish(wish: dict[str, Any], release: str) -> PackageWish:
-    _members(wish, "", "selection version auto image_version release deb absent")
+    members(wish, "", "selection version auto image_version release deb absent")
     return PackageWish(
         selection=Selection(wish["selection"]) if "selection" in wish else None,
-        version=_matching(wish["version"], _VERSION) if "version" in wish else None,
-        auto=_typed(wish["auto"], bool) if "auto" in wish else None,
-        image_version=_typed(wish["image_version"], str) if "image_version" in wish else None,
-        release=_typed(wish.get("release", release), str),
+        version=matching(wish["version"], _VERSION) if "version" in wish else None,
+        auto=typed(wish["auto"], bool) if "auto" in wish else None,
+        image_version=typed(wish["image_version"], str) if "image_version" in wish else None,
+        release=typed(wish.get("release", release), str),
         deb=OwnDeb(wish["deb"]) if "deb" in wish else None,
-        absent=_typed(wish.get("absent", False), bool),
+        absent=typed(wish.get("absent", False), bool),
     )
 
 
 def _decode_file(kept: dict[str, Any], release: str) -> KeptFile | FileGone:
-    recorded_on = _typed(kept.get("release", release), str)
+    recorded_on = typed(kept.get("release", release), str)
     if kept["kind"] == "gone":
-        _members(kept, "kind", "release")
+        members(kept, "kind", "release")
         return FileGone(recorded_on)
-    _members(kept, "kind sha256 mode", "package release keys proven")
+    members(kept, "kind sha256 mode", "package release keys proven")
     return KeptFile(
         kind=FileKind(kept["kind"]),
-        sha256=_matching(kept["sha256"], _SHA256),
-        mode=int(_matching(kept["mode"], _MODE), 8),
-        package=_typed(kept["package"], str) if "package" in kept else None,
+        sha256=matching(kept["sha256"], SHA256),
+        mode=int(matching(kept["mode"], _MODE), 8),
+        package=typed(kept["package"], str) if "package" in kept else None,
         release=recorded_on,
-        keys=tuple(_decode_key(key) for key in _typed(kept.get("keys", []), list)),
-        proven=_matching(kept["proven"], _DAY) if "proven" in kept else None,
+        keys=tuple(_decode_key(key) for key in typed(kept.get("keys", []), list)),
+        proven=matching(kept["proven"], _DAY) if "proven" in kept else None,
+    )
+
+
+def _decode_tree(tree: dict[str, Any]) -> KeptTree:
+    members(tree, "sha256 nodes size")
+    return KeptTree(
+        sha256=matching(tree["sha256"], SHA256),
+        nodes=typed(tree["nodes"], int),
+        size=typed(tree["size"], int),
     )
 
 
 def _decode_key(key: dict[str, Any]) -> PublicKey:
-    _members(key, "fingerprint user_id", "expires revoked")
+    members(key, "fingerprint user_id", "expires revoked")
     return PublicKey(
-        fingerprint=_matching(key["fingerprint"], _FINGERPRINT),
-        user_id=_typed(key["user_id"], str),
-        expires=_matching(key["expires"], _DAY) if "expires" in key else None,
-        revoked=_typed(key.get("revoked", False), bool),
+        fingerprint=matching(key["fingerprint"], _FINGERPRINT),
+        user_id=typed(key["user_id"], str),
+        expires=matching(key["expires"], _DAY) if "expires" in key else None,
+        revoked=typed(key.get("revoked", False), bool),
     )
-
-
-def _members(document: Any, required: str, optional: str = "") -> None:  # noqa: ANN401 - JSON
-    """Hold an object to its members: all of `required`, of others those in `optional` only."""
-    found, needed = set(_typed(document, dict)), set(required.split())
-    if not needed <= found or found - needed - set(optional.split()):
-        raise ValueError(f"members {', '.join(sorted(found ^ needed))}")
 
 
 def _checksum(document: dict[str, Any]) -> str:
@@ -240,38 +251,15 @@ def _checksum(document: dict[str, Any]) -> str:
     return "sha256:" + hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def _without_nothing(**values: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
-    return {name: value for name, value in values.items() if value is not None}
-
-
 def _unless(value: str, default: str) -> str | None:
     return None if value == default else value
 
 
-def _typed(value: Any, kind: type) -> Any:  # noqa: ANN401 - JSON
-    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        raise TypeError(f"{value!r} is no {kind.__name__}")
-    return value
-
-
 def _positive(value: Any) -> int:  # noqa: ANN401 - JSON
-    number: int = _typed(value, int)
+    number: int = typed(value, int)
     if number < 1:
         raise ValueError(f"{number} is not positive")
     return number
-
-
-def _matching(value: Any, pattern: re.Pattern[str]) -> str:  # noqa: ANN401 - JSON
-    if not isinstance(value, str) or not pattern.fullmatch(value):
-        raise ValueError(f"{value!r}")
-    return value
-
-
-def _absolute(path: Any) -> str:  # noqa: ANN401 - JSON
-    parts = path.split("/")
-    if parts[0] or ".." in parts or len(parts) == 1 or "\0" in path:
-        raise ValueError(f"{path!r} is no absolute path")
-    return str(path)
 
 
 def _corrupt(path: str, reason: str) -> CorruptError:

@@ -1,0 +1,319 @@
+"""Recording what is changed below `Aptkeep::Keep`: at every door, after packages and sources.
+
+On the hook path, where paths are kept. While nothing changes, all there is to do is to look at
+every path once; nothing is read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from aptkeep.errors import AptkeepError, CorruptError, StoreFullError
+from aptkeep.machine import observe, shipped, tree
+from aptkeep.machine.state import State
+from aptkeep.machine.tree_state import Image, LastLook, TreeState
+from aptkeep.model import Node, NodeKind, Occasion
+from aptkeep.nodes import absorb_nodes, is_below, over_the_bound, settle_nodes
+from aptkeep.store import generations, log, trees
+from aptkeep.store.home import find as find_home
+from aptkeep.store.tree import Directory, open_existing, open_store
+from aptkeep.words import counted, size, some
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator
+
+    from aptkeep.machine.apt.config import Configuration
+    from aptkeep.machine.tree import Scan, Seen
+    from aptkeep.model import Anchor, Generation
+
+    Receive = Callable[[str, Seen], Node]
+    """Makes a node of a file; what it holds is kept, or only looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What came of looking at the kept paths."""
+
+    generation: Generation | None = None
+    """The new generation; None where what is wanted is what it was."""
+    news: tuple[str, ...] = ()
+    """What can't be kept and nobody was told about yet."""
+
+
+def take_image(configuration: Configuration) -> None:
+    """The first time on a root: what is below the kept paths is the image's."""
+    home = None
+    with suppress(AptkeepError):  # said when something is to be kept
+        home = find_home(configuration.settings.home)
+    roots = _roots(configuration, home)
+    if roots:
+        scan = tree.Scanner(_exclusion(configuration, home)).scan(roots)
+        TreeState(configuration.paths.state).save_image(Image().join(roots, scan.paths))
+
+
+def keep(
+    configuration: Configuration, door: str, *, touched: Collection[str] | None = None
+) -> Kept:
+    """Absorb what changed below the kept paths since they were last looked at.
+
+    `touched`: what a restore set out to change, whose end this is. While another one is at work,
+    nothing is done: it looks itself.
+
+    Raises AptkeepError where a change could not be kept: it's then seen again next time.
+    """
+    if not configuration.settings.keep:
+        return Kept()
+    home, relative = find_home(configuration.settings.home), configuration.settings.store
+    state = TreeState(configuration.paths.state)
+    timeout = configuration.settings.lock_timeout
+    look = _Look(configuration, home, state)
+    with open_existing(home, relative) as store:
+        same_store = generations.holds(store, look.last.anchor) if store else not look.last.anchor
+        if look.unchanged and same_store and not touched:
+            return Kept()
+        if store is None and not (look.differs or look.last.nodes):
+            state.save_last(LastLook(look.scan.sha256))
+            return Kept()
+    with open_store(home, relative, create=True) as store, trees.locked(store, timeout):
+        if touched is None and State(configuration.paths.state).restoring() is not None:
+            return Kept()
+        after = look.nodes(partial(_receive, store))
+        generation, anchor = _into_store(configuration, store, look, after, door, touched or ())
+    troubles = tuple(some(paths, reason) for reason, paths in look.troubles.items())
+    done = LastLook(
+        "" if look.again else look.scan.sha256,
+        {path: (look.changed_at(path), node) for path, node in after.items()},
+        look.shipped,
+        troubles,
+        anchor,
+    )
+    state.save_last(done)
+    news = tuple(text for text in troubles if text not in look.last.troubles)
+    return Kept(generation, news)
+
+
+def present_nodes(configuration: Configuration) -> tuple[LastLook, dict[str, Node], list[str]]:
+    """What was last recorded, what is there now, and what of it can't be kept. Nothing is kept."""
+    if not configuration.settings.keep:
+        return LastLook(), {}, []
+    home = find_home(configuration.settings.home)
+    look = _Look(configuration, home, TreeState(configuration.paths.state))
+    if look.unchanged:
+        nodes = {path: node for path, (_, node) in look.last.nodes.items()}
+        return look.last, nodes, list(look.last.troubles)
+    after = look.nodes(_examine)
+    return look.last, after, [some(paths, reason) for reason, paths in look.troubles.items()]
+
+
+def kept_paths(configuration: Configuration, home: str) -> Callable[[str], bool]:
+    """Whether a path is one of those that are kept at present."""
+    roots, excluded = _roots(configuration, home), _exclusion(configuration, home)
+    return lambda path: any(is_below(path, root) for root in roots) and not excluded(path)
+
+
+def _into_store(  # noqa: PLR0917 - each is a different thing
+    configuration: Configuration,
+    store: Directory,
+    look: _Look,
+    after: dict[str, Node],
+    door: str,
+    touched: Collection[str],
+) -> tuple[Generation | None, Anchor | None]:
+    """Absorb the nodes of this root into the newest generation, if that changes anything."""
+    store.lock(configuration.settings.lock_timeout)
+    newest = generations.newest(store)
+    before = {path: node for path, (_, node) in look.last.nodes.items()}
+    before = settle_nodes(before, after, touched)
+    if not generations.holds(store, look.last.anchor):
+        before = {}  # another store, which knows nothing of what happened here
+    try:
+        wanted = trees.read(store, newest.manifest.tree)
+    except CorruptError as error:
+        look.troubles.setdefault(error.one_line(), [])
+        before, wanted = {}, {}
+    absorbed = absorb_nodes(wanted, before, after, kept_paths(configuration, look.home))
+    generation = None
+    if absorbed != wanted:
+        occasion = Occasion(log.timestamp(), f"{door}, files below Aptkeep::Keep")
+        platform = observe.read_platform(configuration.paths.os_release, configuration.architecture)
+        manifest = replace(newest.manifest, tree=trees.write(store, absorbed))
+        generation = generations.write(store, occasion, platform, manifest)
+        changed = sum(
+            absorbed.get(path) != wanted.get(path) for path in absorbed.keys() | wanted.keys()
+        )
+        log.append(
+            store, f"recorded generation {generation.number}: {counted(changed, 'kept path')}"
+        )
+    return generation, generations.anchor(store)
+
+
+class _Look:
+    """One look at the kept paths, beside what was last seen."""
+
+    def __init__(self, configuration: Configuration, home: str, state: TreeState) -> None:
+        self.home = home
+        self._configuration = configuration
+        roots = _roots(configuration, home)
+        self._excluded = _exclusion(configuration, home)
+        self.scan: Scan = tree.Scanner(self._excluded).scan(roots)
+        self.last = state.last()
+        self.unchanged = self.scan.sha256 == self.last.sha256
+        self.shipped: dict[str, int] = {}
+        """What is as its package brought it."""
+        self.troubles: dict[str, list[str]] = {}
+        """What can't be kept, by reason."""
+        self.again = False
+        """Whether something was left undone that the next look may be able to do."""
+        image = Image() if self.unchanged else _image(configuration, state, roots, self.scan)
+        self.differs = {
+            path: seen for path, seen in self.scan.paths.items() if not image.has(path, seen)
+        }
+        self._gone = [
+            path
+            for path in image.paths.keys() - self.scan.paths.keys()
+            if not self._excluded(path) and any(is_below(path, root) for root in roots)
+        ]
+
+    def changed_at(self, path: str) -> int:
+        """When a path was last changed, nanoseconds since 1970; 0 where nothing is."""
+        seen = self.scan.paths.get(path)
+        return seen.ctime_ns if seen is not None else 0
+
+    def nodes(self, receive: Receive) -> dict[str, Node]:
+        """All that isn't as the image has it, and wasn't brought by a package."""
+        nodes = {path: Node(NodeKind.GONE) for path in self._gone}
+        new = {}
+        for path, seen in self.differs.items():
+            known = self.last.node(path, seen)
+            if known is not None:
+                nodes[path] = known
+            elif self.last.shipped.get(path) == seen.ctime_ns:
+                self.shipped[path] = seen.ctime_ns
+            else:
+                new[path] = seen
+        for path in self._as_shipped(new):
+            self.shipped[path] = new.pop(path).ctime_ns
+        fits = self._within_bounds(nodes, new)
+        for path, seen in new.items():
+            if path in fits:
+                self._take(nodes, path, seen, receive)
+        for path, reason in self.scan.unseen.items():
+            self._leave_out(path, reason)
+        for path, (_, node) in self.last.nodes.items():
+            if path not in nodes and self._is_unknown(path):
+                nodes[path] = node  # no less wanted for not being seen now
+        return nodes
+
+    def _take(self, nodes: dict[str, Node], path: str, seen: Seen, receive: Receive) -> None:
+        try:
+            file = seen.kind is NodeKind.FILE
+            node = receive(path, seen) if file else tree.node(path, seen)
+        except StoreFullError as error:
+            self._leave_out(path, error.one_line())
+            self.again = True
+        except OSError as error:
+            self._leave_out(path, error.strerror or str(error))
+            self.again = True
+        else:
+            if node is None:
+                self._leave_out(path, "it is a device, a fifo or a socket")
+            else:
+                nodes[path] = node
+
+    def _leave_out(self, path: str, reason: str) -> None:
+        self.troubles.setdefault(f"not kept: {reason}", []).append(path)
+
+    def _is_unknown(self, path: str) -> bool:
+        """Whether what is at a path could not be seen, or not be kept, this time."""
+        return any(is_below(path, place) for paths in self.troubles.values() for place in paths)
+
+    def _as_shipped(self, new: dict[str, Seen]) -> list[str]:
+        paths = self._configuration.paths
+        known = shipped.shipped(paths.dpkg_directory, paths.dpkg_status, new)
+        own = []
+        for path in known.owners:
+            file = new[path].kind is NodeKind.FILE
+            with suppress(OSError):
+                if known.is_own(path, _content(path, new[path]) if file else None):
+                    own.append(path)
+        return own
+
+    def _within_bounds(self, nodes: dict[str, Node], new: dict[str, Seen]) -> set[str]:
+        bound = self._configuration.settings.keep_limit
+        known = sum(node.size for node in nodes.values())
+        sizes = {path: seen.size for path, seen in new.items() if seen.kind is NodeKind.FILE}
+        left_out = over_the_bound(sizes, bound - known)
+        for path in left_out:
+            whole = f"with it there would be over {size(bound)} (Aptkeep::Keep::Max-Size)"
+            self._leave_out(path, whole)
+        return new.keys() - set(left_out)
+
+
+def _roots(configuration: Configuration, home: str | None) -> list[str]:
+    """The kept paths, less those that stay by themselves."""
+    roots = tree.resolved(configuration.settings.keep)
+    return [root for root in roots if home is None or not is_below(root, os.path.realpath(home))]
+
+
+def _exclusion(configuration: Configuration, home: str | None) -> Callable[[str], bool]:
+    never = {configuration.paths.state.rstrip("/")}
+    if home is not None:
+        never |= {home, os.path.realpath(home)}
+    return tree.exclusion(configuration.settings.keep_exclude, never)
+
+
+def _image(configuration: Configuration, state: TreeState, roots: list[str], scan: Scan) -> Image:
+    """What the image has below `roots`.
+
+    Of a path that was not kept when this root was new, it's what has not changed since.
+    """
+    image = state.image()
+    late = [root for root in roots if root not in image.roots]
+    if late:
+        baseline = os.stat(State(configuration.paths.state).baseline_path).st_mtime_ns
+        older = {
+            path: seen
+            for path, seen in scan.paths.items()
+            if seen.ctime_ns < baseline and any(is_below(path, root) for root in late)
+        }
+        image = image.join(late, older)
+        state.save_image(image)
+    return image
+
+
+def _receive(store: Directory, path: str, seen: Seen) -> Node:
+    """Keep what a file holds."""
+    with tree.opened(path, seen) as descriptor:
+        private = not seen.mode & 0o004
+        sha256, _size = trees.receive(store, descriptor, private=private, limit=seen.size)
+        tree.check_unchanged(descriptor, path, seen)
+        return _node(path, seen, sha256, descriptor)
+
+
+def _examine(path: str, seen: Seen) -> Node:
+    """Only look at what a file holds."""
+    digest = hashlib.sha256()
+    for piece in _content(path, seen):
+        digest.update(piece)
+    with tree.opened(path, seen) as descriptor:
+        return _node(path, seen, digest.hexdigest(), descriptor)
+
+
+def _node(path: str, seen: Seen, sha256: str, descriptor: int) -> Node:
+    node = tree.node(path, seen, sha256, tree.capabilities(descriptor))
+    assert node is not None  # noqa: S101 - it's a file
+    return node
+
+
+def _content(path: str, seen: Seen) -> Iterator[bytes]:
+    with tree.opened(path, seen) as descriptor:
+        left = seen.size
+        while left > 0 and (piece := os.read(descriptor, min(left, 1 << 20))):
+            left -= len(piece)
+            yield piece
+        tree.check_unchanged(descriptor, path, seen)

@@ -1,0 +1,141 @@
+"""Making paths of `Aptkeep::Keep` what they were. Off the hook path.
+
+Everything is made under a name of its own, relative to an open directory, and renamed when it is
+whole: a crash leaves the old or the new, and no link that somebody planted leads us elsewhere.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import grp
+import hashlib
+import os
+import pwd
+from typing import TYPE_CHECKING
+
+from aptkeep import files
+from aptkeep.errors import CorruptError
+from aptkeep.machine import tree
+from aptkeep.model import NodeKind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from aptkeep.model import Node
+
+_CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+def put(path: str, node: Node, source: int = -1) -> int:
+    """Make a path what `node` says, a file of what the descriptor `source` holds.
+
+    Returns the time of its last change, nanoseconds since 1970. What is in the way goes, but for a
+    directory that isn't empty. Raises OSError, and CorruptError where the content is another one.
+    """
+    uid, gid = _uid(node.owner), _gid(node.group)
+    with _parent(path) as (parent, name):
+        if node.kind is NodeKind.DIRECTORY:
+            _put_directory(parent, name, node, uid, gid)
+        else:
+            temporary = f"{files.TEMPORARY}{os.urandom(8).hex()}"
+            try:
+                if node.kind is NodeKind.LINK:
+                    os.symlink(str(node.target), temporary, dir_fd=parent)
+                    os.chown(temporary, uid, gid, dir_fd=parent, follow_symlinks=False)
+                else:
+                    _write(parent, temporary, path, node, source, uid, gid)
+                _rename(parent, temporary, name)
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    os.unlink(temporary, dir_fd=parent)
+                raise
+        return os.stat(name, dir_fd=parent, follow_symlinks=False).st_ctime_ns
+
+
+def delete(path: str) -> None:
+    """Delete what is at a path, which may be gone; a directory only if nothing is in it."""
+    with contextlib.suppress(FileNotFoundError), tree.parent(path) as (parent, name):
+        try:
+            os.unlink(name, dir_fd=parent)
+        except (IsADirectoryError, PermissionError):
+            os.rmdir(name, dir_fd=parent)
+
+
+def _put_directory(parent: int, name: str, node: Node, uid: int, gid: int) -> None:
+    try:
+        os.mkdir(name, 0o700, dir_fd=parent)
+    except FileExistsError:
+        found = os.stat(name, dir_fd=parent, follow_symlinks=False)
+        if not tree.is_directory(found):
+            os.unlink(name, dir_fd=parent)
+            os.mkdir(name, 0o700, dir_fd=parent)
+    descriptor = files.open_directory_at(parent, name)
+    try:
+        os.fchown(descriptor, uid, gid)
+        os.fchmod(descriptor, node.mode)
+    finally:
+        os.close(descriptor)
+
+
+def _write(  # noqa: PLR0917 - each is a different thing
+    parent: int, temporary: str, path: str, node: Node, source: int, uid: int, gid: int
+) -> None:
+    descriptor = os.open(temporary, _CREATE, 0o600, dir_fd=parent)
+    try:
+        digest = hashlib.sha256()
+        while piece := os.read(source, 1 << 20):
+            digest.update(piece)
+            files.write_all(descriptor, piece)
+        if digest.hexdigest() != node.sha256:
+            raise CorruptError(
+                f"the kept copy of {path} is not what was recorded",
+                details=f"its SHA-256 is {digest.hexdigest()}, recorded was {node.sha256}; {path} "
+                "was not put back",
+                resolution=f"write {path} again and run 'aptkeep record'",
+            )
+        os.fchown(descriptor, uid, gid)
+        os.fchmod(descriptor, node.mode)  # after the owner, whose change takes setuid away
+        if node.capabilities:
+            os.setxattr(descriptor, tree.CAPABILITIES, bytes.fromhex(node.capabilities))
+        os.utime(descriptor, ns=(node.mtime_ns, node.mtime_ns))
+    finally:
+        os.close(descriptor)
+
+
+def _rename(parent: int, temporary: str, name: str) -> None:
+    try:
+        os.rename(temporary, name, src_dir_fd=parent, dst_dir_fd=parent)
+    except IsADirectoryError:
+        os.rmdir(name, dir_fd=parent)
+        os.rename(temporary, name, src_dir_fd=parent, dst_dir_fd=parent)
+
+
+@contextlib.contextmanager
+def _parent(path: str) -> Iterator[tuple[int, str]]:
+    """The directory that a path is in, made where there's none, and its last name."""
+    made = ""
+    for part in path.split("/")[1:-1]:
+        made = f"{made}/{part}"
+        with tree.parent(made) as (above, name), contextlib.suppress(FileExistsError):
+            os.mkdir(name, 0o755, dir_fd=above)
+    with tree.parent(path) as found:
+        yield found
+
+
+def _uid(name: str) -> int:
+    if name.isdecimal():
+        return int(name)
+    try:
+        return pwd.getpwnam(name).pw_uid
+    except KeyError:
+        raise OSError(errno.ENOENT, f"this machine has no user {name}, who owns it") from None
+
+
+def _gid(name: str) -> int:
+    if name.isdecimal():
+        return int(name)
+    try:
+        return grp.getgrnam(name).gr_gid
+    except KeyError:
+        raise OSError(errno.ENOENT, f"this machine has no group {name}, which owns it") from None

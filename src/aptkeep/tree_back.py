@@ -1,0 +1,146 @@
+"""Putting back what is kept below `Aptkeep::Keep`, after the packages have come. Off the hook path.
+
+What can't be put back costs only itself: its reason is noted, by path, and the others go on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from aptkeep.errors import CorruptError, attempt
+from aptkeep.machine import tree, tree_write
+from aptkeep.machine.tree_state import TreeState
+from aptkeep.model import Node, NodeKind, Pending
+from aptkeep.nodes import plan_nodes, revert_nodes
+from aptkeep.plan import DeleteNode, PutNode
+from aptkeep.store import trees
+from aptkeep.words import counted
+
+if TYPE_CHECKING:
+    from aptkeep.machine.apt.config import Configuration
+    from aptkeep.machine.transaction import Reporter
+    from aptkeep.machine.tree import Seen
+    from aptkeep.model import Manifest
+    from aptkeep.plan import Plan
+    from aptkeep.store.tree import Directory
+
+    NodeSteps = list[PutNode | DeleteNode]
+
+
+class TreeBack:
+    """The kept paths of one restore."""
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        store: Directory,
+        current: Manifest,
+        target: Manifest,
+        reasons: dict[str, str],
+    ) -> None:
+        """`target` is what is restored, `current` what was wanted here; the same, or a newer one.
+
+        `reasons`, by path, says why something is not put back.
+        """
+        self._store = store
+        self._reasons = reasons
+        self._state = TreeState(configuration.paths.state)
+        self._last = self._state.last()
+        self._excluded = tree.exclusion(configuration.settings.keep_exclude, ())
+        self.set_aside: list[Pending] = []
+        """What can't be brought back on this root."""
+        self.nodes = self._read(target)
+        """What is restored."""
+        self._wanted = self.nodes
+        if current.tree != target.tree:
+            image = self._state.image().paths
+            self._wanted, stuck = revert_nodes(self._read(current), self.nodes, image)
+            self.set_aside += stuck
+
+    def steps(self) -> NodeSteps:
+        """What there is to do now."""
+        here = {}
+        for path, wanted in self._wanted.items():
+            found = self._here(path, wanted)
+            if found is not None:
+                here[path] = found
+        return plan_nodes(self._wanted, here)
+
+    def put_back(self, todo: Plan, reporter: Reporter) -> None:
+        """Carry the steps out, and note how each path is now, so that it's not read again."""
+        put, delete = todo.of(PutNode), todo.of(DeleteNode)
+        if not put and not delete:
+            return
+        reporter.step(f"Putting back {counted(len(put) + len(delete), 'kept path')}")
+        nodes = dict(self._last.nodes)
+        for gone in delete:
+            attempt(gone.path, partial(tree_write.delete, gone.path), self._reasons)
+            nodes[gone.path] = (0, Node(NodeKind.GONE))
+        for number, step in enumerate(put):
+            reporter.progress(100 * number / len(put), step.path)
+            attempt(step.path, partial(self._put, step, nodes), self._reasons)
+        image = self._state.image().paths if delete else {}
+        kept = {p: n for p, n in nodes.items() if n[1].kind is not NodeKind.GONE or p in image}
+        self._last = replace(self._last, sha256="", nodes=kept)
+        self._state.save_last(self._last)
+
+    def left(self) -> NodeSteps:
+        """What is still to be done. A directory in which there is more than we know may stay."""
+        return [
+            step
+            for step in self.steps()
+            if not (isinstance(step, DeleteNode) and _is_full(step.path))
+        ]
+
+    def _put(self, step: PutNode, nodes: dict[str, tuple[int, Node]]) -> None:
+        if step.node.kind is NodeKind.FILE:
+            with trees.opened(self._store, step.path, step.node) as source:
+                changed_at = tree_write.put(step.path, step.node, source)
+        else:
+            changed_at = tree_write.put(step.path, step.node)
+        nodes[step.path] = (changed_at, step.node)
+
+    def _read(self, manifest: Manifest) -> dict[str, Node]:
+        try:
+            nodes = trees.read(self._store, manifest.tree)
+        except CorruptError as error:
+            self.set_aside.append(Pending("Aptkeep::Keep", error.one_line()))
+            return {}
+        return {path: node for path, node in nodes.items() if not self._excluded(path)}
+
+    def _here(self, path: str, wanted: Node) -> Node | None:
+        """What is at a path; a file is read only where it could be what is wanted."""
+        seen = tree.look(path)
+        if seen is None:
+            return None
+        known = self._last.node(path, seen)
+        if known is not None:
+            return known
+        if seen.kind is not NodeKind.FILE:
+            return tree.node(path, seen) or Node(NodeKind.FILE)
+        if wanted.kind is not NodeKind.FILE or seen.size != wanted.size:
+            return Node(NodeKind.FILE)
+        try:
+            return _file(path, seen)
+        except OSError:
+            return Node(NodeKind.FILE)  # it changes, or can't be read: not what is wanted
+
+
+def _is_full(path: str) -> bool:
+    """Whether it's a directory with something in it."""
+    try:
+        return not os.path.islink(path) and bool(os.listdir(path))
+    except OSError:
+        return False
+
+
+def _file(path: str, seen: Seen) -> Node | None:
+    digest = hashlib.sha256()
+    with tree.opened(path, seen) as descriptor:
+        while piece := os.read(descriptor, 1 << 20):
+            digest.update(piece)
+        return tree.node(path, seen, digest.hexdigest(), tree.capabilities(descriptor))
