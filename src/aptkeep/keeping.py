@@ -98,14 +98,17 @@ def keep(
 
 
 def present_nodes(configuration: Configuration) -> tuple[LastLook, dict[str, Node], list[str]]:
-    """What was last recorded, what is there now, and what of it can't be kept. Nothing is kept."""
+    """What was last recorded, what is there now, and what of it can't be kept. Nothing is kept.
+
+    Only root sees everything there; others see what was recorded.
+    """
     if not configuration.settings.keep:
         return LastLook(), {}, []
-    home = find_home(configuration.settings.home)
-    look = _Look(configuration, home, TreeState(configuration.paths.state))
-    if look.unchanged:
-        nodes = {path: node for path, (_, node) in look.last.nodes.items()}
-        return look.last, nodes, list(look.last.troubles)
+    state, home = TreeState(configuration.paths.state), find_home(configuration.settings.home)
+    look = _Look(configuration, home, state) if os.geteuid() == 0 else None
+    if look is None or look.unchanged:
+        last = state.last()
+        return last, {path: node for path, (_, node) in last.nodes.items()}, list(last.troubles)
     after = look.nodes(_examine)
     return look.last, after, [some(paths, reason) for reason, paths in look.troubles.items()]
 
@@ -178,6 +181,8 @@ class _Look:
             for path in image.paths.keys() - self.scan.paths.keys()
             if not self._excluded(path) and any(is_below(path, root) for root in roots)
         ]
+        self._unknown = {*self.scan.unseen, *self.scan.elsewhere}
+        """Where what is there could not be seen, or not be kept."""
 
     def changed_at(self, path: str) -> int:
         """When a path was last changed, nanoseconds since 1970; 0 where nothing is."""
@@ -186,7 +191,7 @@ class _Look:
 
     def nodes(self, receive: Receive) -> dict[str, Node]:
         """All that isn't as the image has it, and wasn't brought by a package."""
-        nodes = {path: Node(NodeKind.GONE) for path in self._gone}
+        nodes = {path: Node(NodeKind.GONE) for path in self._gone if not self._is_unknown(path)}
         new = {}
         for path, seen in self.differs.items():
             known = self.last.node(path, seen)
@@ -227,10 +232,12 @@ class _Look:
 
     def _leave_out(self, path: str, reason: str) -> None:
         self.troubles.setdefault(f"not kept: {reason}", []).append(path)
+        self._unknown.add(path)
 
     def _is_unknown(self, path: str) -> bool:
-        """Whether what is at a path could not be seen, or not be kept, this time."""
-        return any(is_below(path, place) for paths in self.troubles.values() for place in paths)
+        while path not in self._unknown and path != "/":
+            path = os.path.dirname(path)
+        return path in self._unknown
 
     def _as_shipped(self, new: dict[str, Seen]) -> list[str]:
         paths = self._configuration.paths

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from aptkeep.errors import CorruptError, attempt
@@ -50,6 +50,7 @@ class TreeBack:
         self._reasons = reasons
         self._state = TreeState(configuration.paths.state)
         self._last = self._state.last()
+        self._is_elsewhere = cache(tree.is_elsewhere)
         self._excluded = tree.exclusion(configuration.settings.keep_exclude, ())
         self.set_aside: list[Pending] = []
         """What can't be brought back on this root."""
@@ -65,7 +66,9 @@ class TreeBack:
         """What there is to do now."""
         here = {}
         for path, wanted in self._wanted.items():
-            found = self._here(path, wanted)
+            found = (
+                wanted if self._is_elsewhere(os.path.dirname(path)) else self._here(path, wanted)
+            )
             if found is not None:
                 here[path] = found
         return plan_nodes(self._wanted, here)

@@ -64,6 +64,8 @@ class Scan:
     paths: dict[str, Seen] = field(default_factory=dict)
     unseen: dict[str, str] = field(default_factory=dict)
     """Directories that could not be looked into, and why. What is in them is unknown."""
+    elsewhere: set[str] = field(default_factory=set)
+    """Directories on file systems of their own, which don't go with the root."""
     sha256: str = ""
     """Of all paths and when they were changed: the same as long as nothing is changed."""
 
@@ -79,6 +81,7 @@ class Scanner:
         self._excluded = excluded
         self._found = Scan()
         self._digest = hashlib.sha256()
+        self._device = _device_of_root()
 
     def scan(self, roots: Iterable[str]) -> Scan:
         """Look at everything below each of `roots`, which need not be there.
@@ -87,11 +90,11 @@ class Scanner:
         """
         for root in roots:
             with suppress(FileNotFoundError), parent(root) as (above, name):
-                self._enter(above, name, root, device=None, depth=0)
+                self._enter(above, name, root, depth=0)
         self._found.sha256 = self._digest.hexdigest()
         return self._found
 
-    def _enter(self, parent: int, name: str, path: str, *, device: int | None, depth: int) -> None:
+    def _enter(self, parent: int, name: str, path: str, *, depth: int) -> None:
         """Take `name` in `parent`, and what is below it."""
         if self._excluded(path) or path.endswith(_UNFINISHED):
             return
@@ -100,9 +103,10 @@ class Scanner:
         except FileNotFoundError:
             return
         directory = stat.S_ISDIR(status.st_mode)
-        # Of other file systems only a directory tells: overlayfs shows files by their layer's.
-        if directory and device not in (None, status.st_dev):
-            return  # a mount of its own: it doesn't go with the root
+        # Only directories tell: overlayfs shows files with the device of their layer.
+        if directory and status.st_dev != self._device:
+            self._found.elsewhere.add(path)
+            return
         if len(self._found.paths) >= LIMIT:
             self._leave_out(os.path.dirname(path), f"there are over {LIMIT} files")
             return
@@ -113,9 +117,9 @@ class Scanner:
         )
         self._digest.update(f"{path}\0{changed}\0".encode("utf-8", "surrogateescape"))
         if directory:
-            self._descend(parent, name, path, status.st_dev, depth)
+            self._descend(parent, name, path, depth)
 
-    def _descend(self, parent: int, name: str, path: str, device: int, depth: int) -> None:
+    def _descend(self, parent: int, name: str, path: str, depth: int) -> None:
         if depth >= DEPTH:
             self._leave_out(path, f"it is over {DEPTH} directories deep")
             return
@@ -132,7 +136,7 @@ class Scanner:
                 self._leave_out(path, f"it holds over {LIMIT} names")
                 return
             for entry in names:
-                self._enter(descriptor, entry, f"{path}/{entry}", device=device, depth=depth + 1)
+                self._enter(descriptor, entry, f"{path}/{entry}", depth=depth + 1)
         finally:
             os.close(descriptor)
 
@@ -164,6 +168,21 @@ def look(path: str) -> Seen | None:
             return _seen(os.stat(name, dir_fd=above, follow_symlinks=False))
     except OSError:
         return None
+
+
+def is_elsewhere(directory: str) -> bool:
+    """Whether what is, or would be, in a directory doesn't go with the root: on another device."""
+    while directory != "/":
+        with suppress(OSError), parent(directory) as (above, name):
+            found = os.stat(name, dir_fd=above, follow_symlinks=False)
+            if is_directory(found):
+                return found.st_dev != _device_of_root()
+        directory = os.path.dirname(directory)
+    return False
+
+
+def _device_of_root() -> int:
+    return os.stat("/").st_dev
 
 
 @contextmanager
