@@ -13,7 +13,7 @@ from aptkeep.revise import forget
 @context.options
 @context.as_json
 def command(*, names: tuple[str, ...], options: tuple[str, ...], as_json: bool) -> None:
-    """No longer want a package, or a source by its path or file name.
+    """No longer want a package, a source by its path or file name, or what is kept at a path.
 
     Nothing on this machine changes; the next one comes without it.
     """
