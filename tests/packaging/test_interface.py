@@ -137,7 +137,8 @@ class TestCompletion:
 
     def test_it_offers_every_setting_but_lists(self, home: Path) -> None:
         settings = set(self._complete(home, "aptkeep", "-o", "Aptkeep"))
-        assert settings == {f"{name}=" for name in _settings_read() - {"Aptkeep::Exclude"}}
+        lists = {"Aptkeep::Exclude", "Aptkeep::Keep", "Aptkeep::Keep::Exclude"}
+        assert settings == {f"{name}=" for name in _settings_read() - lists}
 
     @pytest.mark.parametrize("name", ["show", "diff", "rollback"])
     def test_it_offers_generations(self, home: Path, name: str) -> None:
