@@ -129,13 +129,20 @@ def write_atomically(parent: int, name: str, content: bytes, mode: int = 0o644) 
 
 @contextlib.contextmanager
 def received(
-    parent: int, source: int, *, linked: bool, mode: int = 0o644, limit: int = 1 << 62
+    parent: int,
+    source: int,
+    *,
+    linked: bool,
+    mode: int = 0o644,
+    limit: int = 1 << 62,
+    synced: bool = True,
 ) -> Iterator[tuple[str, str, int]]:
     """What a descriptor holds, as a temporary file in `parent`: name, SHA-256 and size in bytes.
 
-    It's on disk then, and the caller's to rename until the context is left, which deletes it.
-    With `linked` it's a hard link where that can be; else a copy of that `mode`. OSError ENOSPC
-    also where hardly any room would be left for others, NotRegularError over `limit` bytes.
+    If `synced` it's on disk then; it's the caller's to rename until the context is left, which
+    deletes it. With `linked` it's a hard link where that can be; else a copy of that `mode`.
+    OSError ENOSPC also where hardly any room would be left for others, NotRegularError over
+    `limit` bytes.
     """
     name, temporary = _link(source, parent) if linked else ("", -1)
     if temporary < 0:
@@ -145,7 +152,8 @@ def received(
         name, temporary = _new_temporary(parent, mode)
     try:
         digest = _copy_and_hash(source, temporary, limit)
-        os.fsync(temporary)
+        if synced:
+            os.fsync(temporary)
         yield name, digest, os.fstat(temporary).st_size
     finally:
         with contextlib.suppress(FileNotFoundError):
@@ -203,6 +211,22 @@ def _copy_and_hash(source: int, destination: int, limit: int) -> str:
         if copying:
             write_all(destination, piece)
     return digest.hexdigest()
+
+
+def sync_file_system(descriptor: int) -> None:
+    """Have everything on the file system of a descriptor on disk: syncfs(2).
+
+    Many files at once take a tenth of the time that fsync(2) of each would. Python has no such
+    call; where libc has none, all file systems are synchronized.
+    """
+    import ctypes  # noqa: PLC0415 - only where there is much to be written
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    if not hasattr(libc, "syncfs"):
+        os.sync()
+    elif libc.syncfs(descriptor) != 0:
+        error = ctypes.get_errno()
+        raise OSError(error, os.strerror(error))
 
 
 def remove_unfinished(parent: int) -> None:

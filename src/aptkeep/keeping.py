@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from aptkeep.machine.apt.config import Configuration
     from aptkeep.machine.tree import Scan, Seen
     from aptkeep.model import Anchor, Generation
+    from aptkeep.store.trees import Contents
 
     Receive = Callable[[str, Seen], Node]
     """Makes a node of a file; what it holds is kept, or only looked at."""
@@ -79,10 +80,11 @@ def keep(
         if store is None and not (look.differs or look.last.nodes):
             state.save_last(LastLook(look.scan.sha256))
             return Kept()
-    with open_store(home, relative, create=True) as store, trees.locked(store, timeout):
+    with open_store(home, relative, create=True) as store, trees.locked(store, timeout) as contents:
         if touched is None and State(configuration.paths.state).restoring() is not None:
             return Kept()
-        after = look.nodes(partial(_receive, store))
+        after = look.nodes(partial(_receive, contents))
+        contents.sync()
         generation, anchor = _into_store(configuration, store, look, after, door, touched or ())
     troubles = tuple(some(paths, reason) for reason, paths in look.troubles.items())
     done = LastLook(
@@ -293,11 +295,11 @@ def _image(configuration: Configuration, state: TreeState, roots: list[str], sca
     return image
 
 
-def _receive(store: Directory, path: str, seen: Seen) -> Node:
+def _receive(contents: Contents, path: str, seen: Seen) -> Node:
     """Keep what a file holds."""
     with tree.opened(path, seen) as descriptor:
         private = not seen.mode & 0o004
-        sha256, _size = trees.receive(store, descriptor, private=private, limit=seen.size)
+        sha256 = contents.receive(descriptor, private=private, limit=seen.size)
         tree.check_unchanged(descriptor, path, seen)
         return _node(path, seen, sha256, descriptor)
 

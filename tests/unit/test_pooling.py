@@ -258,10 +258,12 @@ def test_a_file_that_can_not_be_read_now_is_not_given_up(
     install_file(machine, "other")
     real = files.received
 
-    def fail(parent: int, source: int, *, linked: bool, mode: int, limit: int) -> object:
+    def fail(
+        parent: int, source: int, *, linked: bool, mode: int, limit: int, synced: bool
+    ) -> object:
         if b"tool" in os.readlink(f"/proc/self/fd/{source}").encode():
             raise OSError(errno.EIO, os.strerror(errno.EIO))
-        return real(parent, source, linked=linked, mode=mode, limit=limit)
+        return real(parent, source, linked=linked, mode=mode, limit=limit, synced=synced)
 
     with monkeypatch.context() as patch:
         patch.setattr(files, "received", fail)
@@ -341,11 +343,13 @@ def test_each_batch_is_in_the_index_before_the_next(
         fetched(machine, letter)
     real, seen = files.received, []
 
-    def fail(parent: int, source: int, *, linked: bool, mode: int, limit: int) -> object:
+    def fail(
+        parent: int, source: int, *, linked: bool, mode: int, limit: int, synced: bool
+    ) -> object:
         seen.append([d.name for d in in_pool(machine)])
         if len(seen) == 4:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        return real(parent, source, linked=linked, mode=mode, limit=limit)
+        return real(parent, source, linked=linked, mode=mode, limit=limit, synced=synced)
 
     with monkeypatch.context() as patch:
         patch.setattr(files, "received", fail)

@@ -114,13 +114,19 @@ def _rename(parent: int, temporary: str, name: str) -> None:
 @contextlib.contextmanager
 def _parent(path: str) -> Iterator[tuple[int, str]]:
     """The directory that a path is in, made where there's none, and its last name."""
-    made = ""
-    for part in path.split("/")[1:-1]:
-        made = f"{made}/{part}"
-        with tree.parent(made) as (above, name), contextlib.suppress(FileExistsError):
-            os.mkdir(name, 0o755, dir_fd=above)
-    with tree.parent(path) as found:
+    with contextlib.ExitStack() as stack:
+        try:
+            found = stack.enter_context(tree.parent(path))
+        except FileNotFoundError:
+            _make_directory(os.path.dirname(path))
+            found = stack.enter_context(tree.parent(path))
         yield found
+
+
+def _make_directory(path: str) -> None:
+    """Make a directory, and those above it, for root."""
+    with _parent(path) as (above, name), contextlib.suppress(FileExistsError):
+        os.mkdir(name, 0o755, dir_fd=above)
 
 
 def _uid(name: str) -> int:

@@ -101,16 +101,24 @@ class Directory:
 
     @contextlib.contextmanager
     def received(
-        self, source: int, *, linked: bool = False, mode: int = 0o644, limit: int = 1 << 62
+        self,
+        source: int,
+        *,
+        linked: bool = False,
+        mode: int = 0o644,
+        limit: int = 1 << 62,
+        synced: bool = True,
     ) -> Iterator[tuple[str, str, int]]:
         """What a descriptor holds as a temporary file: its name, for `rename`, SHA-256 and size.
 
-        It's on disk, and gone when the context is left, unless it has another name by then.
+        It's on disk, but for `synced`, which leaves that to `sync`; and it's gone when the context
+        is left, unless it has another name by then.
         """
         with contextlib.ExitStack() as stack:
             with _writing(self.path):
-                here = self._descriptor
-                taken = files.received(here, source, linked=linked, mode=mode, limit=limit)
+                taken = files.received(
+                    self._descriptor, source, linked=linked, mode=mode, limit=limit, synced=synced
+                )
                 found = stack.enter_context(taken)
             yield found
 
@@ -164,9 +172,9 @@ class Directory:
                 os.close(descriptor)
 
     def sync(self) -> None:
-        """Have all names in the directory on disk."""
+        """Have all that was written in the directory, and whatever else there, on disk."""
         with _writing(self.path):
-            os.fsync(self._descriptor)
+            files.sync_file_system(self._descriptor)
 
     def remove_unfinished(self) -> None:
         """Delete what a process that died left half written."""

@@ -65,27 +65,39 @@ def read(store: Directory, tree: KeptTree | None) -> dict[str, Node]:
         raise _damaged(shown, str(error)) from error
 
 
-def receive(store: Directory, descriptor: int, *, private: bool, limit: int) -> tuple[str, int]:
-    """Keep what a descriptor holds; its SHA-256 and size. Readable by root alone if `private`.
+class Contents:
+    """The contents of kept files, locked: nobody else adds any, and `gc` deletes none."""
 
-    The caller holds the lock of `locked`. NotRegularError where it has over `limit` bytes.
-    """
-    with store.subdirectory(CONTENTS, create=True) as directory:
-        mode = 0o600 if private else 0o644
-        with directory.received(descriptor, mode=mode, limit=limit) as (temporary, sha256, size):
-            there = directory.has(sha256)
-            if private or not there or _digest_of(directory, sha256) != sha256:
-                directory.rename(temporary, sha256)
-    return sha256, size
+    def __init__(self, directory: Directory) -> None:
+        self._directory = directory
+        self._added = False
+
+    def receive(self, descriptor: int, *, private: bool, limit: int) -> str:
+        """Keep what a descriptor holds, for root alone if `private`; its SHA-256.
+
+        NotRegularError where it has over `limit` bytes.
+        """
+        here, mode = self._directory, 0o600 if private else 0o644
+        received = here.received(descriptor, mode=mode, limit=limit, synced=False)
+        with received as (temporary, sha256, _size):
+            if private or not here.has(sha256) or _digest_of(here, sha256) != sha256:
+                here.rename(temporary, sha256)
+                self._added = True
+        return sha256
+
+    def sync(self) -> None:
+        """Have everything that was received on disk, before anything names it."""
+        if self._added:
+            self._directory.sync()
 
 
 @contextlib.contextmanager
-def locked(store: Directory, timeout: float) -> Iterator[None]:
-    """Nobody else adds content, and `gc` deletes none, meanwhile. At its end, it's on disk."""
+def locked(store: Directory, timeout: float) -> Iterator[Contents]:
+    """The contents, for as long as nobody else may change them."""
     with store.subdirectory(CONTENTS, create=True) as directory:
         directory.lock(timeout)
-        yield
-        directory.sync()
+        directory.remove_unfinished()
+        yield Contents(directory)
 
 
 @contextlib.contextmanager
