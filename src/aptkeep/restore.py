@@ -196,6 +196,7 @@ class _Restore:
         image = [name for name, package in baseline.packages.items() if package.present]
         self._transaction.finish_interrupted(image)
         self._add_architectures(todo)
+        self._tree.put_back_early(self._reporter)
         self._files.put_back(todo)
         # Of a restore that was killed, too, the dependencies that nobody recorded are automatic.
         came = unfinished.packages - baseline.packages.keys()
@@ -205,7 +206,7 @@ class _Restore:
             except CommandError as error:
                 self._trouble = error.one_line()
         self._files.put_back_late(todo)
-        self._tree.put_back(todo, self._reporter)
+        self._tree.put_back(self._reporter)
         for step in todo.of(RemoveArchitecture):
             remove = partial(self._transaction.dpkg.remove_architecture, step.name)
             attempt(step.name, remove, self._transaction.reasons)

@@ -21,11 +21,12 @@ from aptkeep.store import trees
 from aptkeep.words import counted
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from aptkeep.machine.apt.config import Configuration
     from aptkeep.machine.transaction import Reporter
     from aptkeep.machine.tree import Seen
     from aptkeep.model import Manifest
-    from aptkeep.plan import Plan
     from aptkeep.store.tree import Directory
 
     NodeSteps = list[PutNode | DeleteNode]
@@ -73,19 +74,45 @@ class TreeBack:
                 here[path] = found
         return plan_nodes(self._wanted, here)
 
-    def put_back(self, todo: Plan, reporter: Reporter) -> None:
+    def put_back_early(self, reporter: Reporter) -> None:
+        """Put back, before packages come, what needs none of them: they may need it.
+
+        What goes into a directory that isn't there, and that nobody kept, waits for the package
+        that has it: dpkg leaves a directory as it finds it. What fails is tried again later.
+        """
+        ready: set[str] = set()
+        early = []
+        for step in self.steps():
+            above = os.path.dirname(step.path)
+            if isinstance(step, PutNode) and (above in ready or os.path.isdir(above)):
+                early.append(step)
+                if step.node.kind is NodeKind.DIRECTORY:
+                    ready.add(step.path)
+        self._carry_out(early, reporter, {})
+
+    def put_back(self, reporter: Reporter) -> None:
+        """Put back and delete what is still to be."""
+        self._carry_out(self.steps(), reporter, self._reasons)
+
+    def _carry_out(
+        self,
+        steps: Sequence[PutNode | DeleteNode],
+        reporter: Reporter,
+        reasons: dict[str, str],
+    ) -> None:
         """Carry the steps out, and note how each path is now, so that it's not read again."""
-        put, delete = todo.of(PutNode), todo.of(DeleteNode)
+        put = [step for step in steps if isinstance(step, PutNode)]
+        delete = [step for step in steps if isinstance(step, DeleteNode)]
         if not put and not delete:
             return
         reporter.step(f"Putting back {counted(len(put) + len(delete), 'kept path')}")
         nodes = dict(self._last.nodes)
         for gone in delete:
-            attempt(gone.path, partial(tree_write.delete, gone.path), self._reasons)
+            attempt(gone.path, partial(tree_write.delete, gone.path), reasons)
             nodes[gone.path] = (0, Node(NodeKind.GONE))
         for number, step in enumerate(put):
             reporter.progress(100 * number / len(put), step.path)
-            attempt(step.path, partial(self._put, step, nodes), self._reasons)
+            attempt(step.path, partial(self._put, step, nodes), reasons)
         image = self._state.image().paths if delete else {}
         kept = {p: n for p, n in nodes.items() if n[1].kind is not NodeKind.GONE or p in image}
         self._last = replace(self._last, sha256="", nodes=kept)
