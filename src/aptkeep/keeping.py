@@ -10,7 +10,7 @@ import hashlib
 import os
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from aptkeep.errors import AptkeepError, CorruptError, StoreFullError
@@ -77,7 +77,7 @@ def keep(
         same_store = generations.holds(store, look.last.anchor) if store else not look.last.anchor
         if look.unchanged and same_store and not touched:
             return Kept()
-        if store is None and not (look.differs or look.last.nodes):
+        if store is None and look.finds_nothing:
             state.save_last(LastLook(look.scan.sha256))
             return Kept()
     with open_store(home, relative, create=True) as store, trees.locked(store, timeout) as contents:
@@ -163,9 +163,9 @@ class _Look:
     def __init__(self, configuration: Configuration, home: str, state: TreeState) -> None:
         self.home = home
         self._configuration = configuration
-        roots = _roots(configuration, home)
-        self._excluded = _exclusion(configuration, home)
-        self.scan: Scan = tree.Scanner(self._excluded).scan(roots)
+        self._state = state
+        self._roots = _roots(configuration, home)
+        self.scan: Scan = tree.Scanner(_exclusion(configuration, home)).scan(self._roots)
         self.last = state.last()
         self.unchanged = self.scan.sha256 == self.last.sha256
         self.shipped: dict[str, int] = {}
@@ -174,17 +174,29 @@ class _Look:
         """What can't be kept, by reason."""
         self.again = False
         """Whether something was left undone that the next look may be able to do."""
-        image = Image() if self.unchanged else _image(configuration, state, roots, self.scan)
-        self.differs = {
-            path: seen for path, seen in self.scan.paths.items() if not image.has(path, seen)
-        }
-        self._gone = [
-            path
-            for path in image.paths.keys() - self.scan.paths.keys()
-            if not self._excluded(path) and any(is_below(path, root) for root in roots)
-        ]
         self._unknown = {*self.scan.unseen, *self.scan.elsewhere}
         """Where what is there could not be seen, or not be kept."""
+
+    @cached_property
+    def _image(self) -> Image:
+        return _image(self._configuration, self._state, self._roots, self.scan)
+
+    @cached_property
+    def _differing(self) -> dict[str, Seen]:
+        """What isn't as the image has it."""
+        return {p: seen for p, seen in self.scan.paths.items() if not self._image.has(p, seen)}
+
+    @cached_property
+    def _gone(self) -> list[str]:
+        """What the image has, and is not there."""
+        kept = kept_paths(self._configuration, self.home)
+        missing = self._image.paths.keys() - self.scan.paths.keys()
+        return [path for path in missing if kept(path) and not self._is_unknown(path)]
+
+    @property
+    def finds_nothing(self) -> bool:
+        """Whether all is as the image has it, and was so before."""
+        return not (self._differing or self._gone or self.last.nodes)
 
     def changed_at(self, path: str) -> int:
         """When a path was last changed, nanoseconds since 1970; 0 where nothing is."""
@@ -193,9 +205,9 @@ class _Look:
 
     def nodes(self, receive: Receive) -> dict[str, Node]:
         """All that isn't as the image has it, and wasn't brought by a package."""
-        nodes = {path: Node(NodeKind.GONE) for path in self._gone if not self._is_unknown(path)}
+        nodes = {path: Node(NodeKind.GONE) for path in self._gone}
         new = {}
-        for path, seen in self.differs.items():
+        for path, seen in self._differing.items():
             known = self.last.node(path, seen)
             if known is not None:
                 nodes[path] = known
