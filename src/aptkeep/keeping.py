@@ -25,9 +25,10 @@ from aptkeep.store.tree import Directory, open_existing, open_store
 from aptkeep.words import counted, size, some
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
 
     from aptkeep.machine.apt.config import Configuration
+    from aptkeep.machine.shipped import Shipped
     from aptkeep.machine.tree import Scan, Seen
     from aptkeep.model import Anchor, Generation
     from aptkeep.store.trees import Contents
@@ -226,7 +227,27 @@ class _Look:
         for path, (_, node) in self.last.nodes.items():
             if path not in nodes and self._is_unknown(path):
                 nodes[path] = node  # no less wanted for not being seen now
+        nodes.update((path, Node(NodeKind.GONE)) for path in self._deleted_of_packages())
         return nodes
+
+    def _deleted_of_packages(self) -> list[str]:
+        """What was deleted that a package, which the image may lack, would bring or make again.
+
+        That's what a package ships; and whatever else was in a directory that a package ships, for
+        its scripts may have made it.
+        """
+        deleted = [
+            path
+            for path in {*self.last.nodes, *self.last.shipped} - self.scan.paths.keys()
+            if path not in self._image.paths and not self._is_unknown(path)
+        ]
+        above = {path: os.path.dirname(path) for path in deleted}
+        owners = self._shipped({*deleted, *above.values()}).owners
+        return [
+            path
+            for path in deleted
+            if path in owners or (path not in self.last.shipped and above[path] in owners)
+        ]
 
     def _take(self, nodes: dict[str, Node], path: str, seen: Seen, receive: Receive) -> None:
         try:
@@ -254,8 +275,7 @@ class _Look:
         return path in self._unknown
 
     def _as_shipped(self, new: dict[str, Seen]) -> list[str]:
-        paths = self._configuration.paths
-        known = shipped.shipped(paths.dpkg_directory, paths.dpkg_status, new)
+        known = self._shipped(new)
         own = []
         for path in known.owners:
             file = new[path].kind is NodeKind.FILE
@@ -263,6 +283,10 @@ class _Look:
                 if known.is_own(path, _content(path, new[path]) if file else None):
                     own.append(path)
         return own
+
+    def _shipped(self, found: Iterable[str]) -> Shipped:
+        paths = self._configuration.paths
+        return shipped.shipped(paths.dpkg_directory, paths.dpkg_status, found)
 
     def _within_bounds(self, nodes: dict[str, Node], new: dict[str, Seen]) -> set[str]:
         bound = self._configuration.settings.keep_limit

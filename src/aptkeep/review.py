@@ -153,10 +153,13 @@ def _tree(
     back = TreeBack(configuration, store, undone or manifest, manifest, {})
     if not generations.holds(store, last.anchor):
         before = {}
+    absorbed = absorb_nodes(back.nodes, before, after, kept_now)
+    # What was changed here is as somebody wants it now.
+    left = [s for s in back.left() if back.nodes.get(s.path) == absorbed.get(s.path)]
     return _Tree(
         back.nodes,
-        absorb_nodes(back.nodes, before, after, kept_now),
-        tuple(back.left()),
+        absorbed,
+        tuple(left),
         tuple(back.set_aside),
         tuple(unkept),
     )

@@ -113,8 +113,8 @@ class TreeBack:
         for number, step in enumerate(put):
             reporter.progress(100 * number / len(put), step.path)
             attempt(step.path, partial(self._put, step, nodes), reasons)
-        image = self._state.image().paths if delete else {}
-        kept = {p: n for p, n in nodes.items() if n[1].kind is not NodeKind.GONE or p in image}
+        # A deletion that undoes what only another generation wants is nobody's wish.
+        kept = {p: n for p, n in nodes.items() if n[1].kind is not NodeKind.GONE or p in self.nodes}
         self._last = replace(self._last, sha256="", nodes=kept)
         self._state.save_last(self._last)
 
