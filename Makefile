@@ -17,13 +17,16 @@ JOBS := $(shell nproc)
 
 VERSION := $(shell sed -n '1s/.*(\(.*\)).*/\1/p' debian/changelog)
 DEB := build/aptkeep_$(VERSION)_all.deb
+HOME_DEB := build/aptkeep-home_$(VERSION)_all.deb
 # Make also works in a clone that belongs to somebody else, as a container's often does.
 GIT := git -c 'safe.directory=*'
 # What is or could be committed, so that what lies about in the tree is never packaged.
 LIST := $(GIT) ls-files --cached --others --exclude-standard --deduplicate
-PACKAGED := debian docs/aptkeep.8 hooks src pyproject.toml
+PACKAGED := debian docs/aptkeep.8 docs/home.md hooks src pyproject.toml
 SHELL_SCRIPTS := .ci/run .ci/prepare $(wildcard debian/*.postrm debian/*.postinst debian/*.prerm \
-	debian/*.preinst debian/*.bash-completion debian/tests/cycle)
+	debian/*.preinst debian/*.bash-completion debian/tests/cycle) \
+	$(wildcard hooks/home/usr/share/aptkeep-home/*.s[hi]*) \
+	hooks/home/etc/aptkeep-home/bash.bashrc hooks/home/etc/profile.d/aptkeep-home.sh
 # Which policy is the newest depends on how old lintian is: bookworm's has not heard of 4.7.2.
 LINTIAN := lintian --allow-root --display-info --pedantic --display-experimental --fail-on none \
 	--suppress-tags newer-standards-version,out-of-date-standards-version
@@ -43,7 +46,7 @@ demo: $(DEB) ## see packages survive the loss of a root file system (as root)
 .PHONY: test
 test: lint $(DEB) ## check everything: lint and all tests (as root)
 	@.ci/prepare build testbed
-	@APTKEEP_DEB=$(abspath $(DEB)) APTKEEP_TESTBED_REQUIRED=1 $(PYTHON) -m pytest --durations=10 \
+	@APTKEEP_DEB=$(abspath $(DEB)) APTKEEP_HOME_DEB=$(abspath $(HOME_DEB)) APTKEEP_TESTBED_REQUIRED=1 $(PYTHON) -m pytest --durations=10 \
 		--numprocesses=$(JOBS) --dist=loadgroup $(PYTEST_ARGS)
 
 .PHONY: unit
@@ -88,12 +91,13 @@ lint-deb: $(DEB)
 	$(call silently,$(LINTIAN) build/package/aptkeep_$(VERSION)_*.changes 2>&1)
 
 .PHONY: deb
-deb: $(DEB) ## build the package
-	@echo $(DEB)
+deb: $(DEB) ## build the packages
+	@printf '%s\n' $(DEB) $(HOME_DEB)
 
 # In a clean copy, which keeps the tree clean, too.  (git also lists what was deleted but not yet
-# committed, hence the look at each.)  One build at a time, and the .deb is whole or not there.  The
-# unit tests, which a plain dpkg-buildpackage runs, have a target of their own.
+# committed, hence the look at each.)  One build at a time, and a .deb is whole or not there; the
+# second one comes first, so that it's there where $(DEB) is.  The unit tests, which a plain
+# dpkg-buildpackage runs, have a target of their own.
 SOURCES := $(wildcard $(shell $(LIST) -- $(PACKAGED)))
 $(DEB): $(SOURCES) $(sort $(dir $(filter-out pyproject.toml,$(SOURCES))))
 	@.ci/prepare build
@@ -106,7 +110,8 @@ $(DEB): $(SOURCES) $(sort $(dir $(filter-out pyproject.toml,$(SOURCES))))
 			env -u MAKEFLAGS -u MAKELEVEL -u MFLAGS DEB_BUILD_OPTIONS=nocheck \
 			dpkg-buildpackage -us -uc </dev/null >../build.log 2>&1 || \
 			{ tail -n 60 ../build.log >&2; exit 1; }; } && \
-		cp ../aptkeep_$(VERSION)_all.deb $(abspath $@).new && mv $(abspath $@).new $(abspath $@)
+		for deb in $(abspath $(HOME_DEB) $@); do \
+			cp "../$${deb##*/}" "$$deb.new" && mv "$$deb.new" "$$deb"; done
 
 .PHONY: clean
 clean: ## remove what was built (the cache of roots and tools stays)

@@ -3,6 +3,7 @@
 | variable | meaning |
 | --- | --- |
 | APTKEEP_DEB | the `.deb` to test; by default it is built from this work tree |
+| APTKEEP_HOME_DEB | the same of aptkeep-home |
 | APTKEEP_TESTBED_SUITES | suites to run on, separated by blanks; by default bookworm and trixie |
 | APTKEEP_TESTBED_REQUIRED | if set, a machine that can't boot a root fails the tests |
 | APTKEEP_TESTBED_CACHE, APTKEEP_TESTBED_MIRROR | see `images` and `mirror` |
@@ -34,6 +35,12 @@ _TOOLS = ("mmdebstrap", "unshare", "nsenter", "dpkg-deb", "apt-ftparchive", "gpg
 def suites() -> list[str]:
     """The suites to run on."""
     return os.environ.get("APTKEEP_TESTBED_SUITES", " ".join(DEFAULT_SUITES)).split()
+
+
+def only_on(name: str) -> pytest.MarkDecorator:
+    """For what runs on one suite only, because it is heavy; not at all where that is left out."""
+    chosen = [name] if name in suites() else []
+    return pytest.mark.parametrize("suite", chosen, indirect=True, scope="session")
 
 
 class MakeRepository(Protocol):
@@ -132,6 +139,17 @@ def aptkeep_deb(session_scratch: Path) -> Path:
     directory = session_scratch / "aptkeep"
     directory.mkdir()
     return source.build_deb(source.top(), directory)
+
+
+@pytest.fixture(scope="session")
+def aptkeep_home_deb(session_scratch: Path) -> Path:
+    """The other package to test: $APTKEEP_HOME_DEB, or built as `aptkeep_deb`."""
+    named = os.environ.get("APTKEEP_HOME_DEB")
+    if named:
+        return Path(named).resolve(strict=True)
+    directory = session_scratch / "aptkeep-home"
+    directory.mkdir()
+    return source.build_deb(source.top(), directory, "aptkeep-home")
 
 
 @pytest.fixture(scope="session")

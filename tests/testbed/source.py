@@ -1,4 +1,4 @@
-"""aptkeep's own `.deb`, built from this work tree."""
+"""aptkeep's own `.deb` files, built from this work tree."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def top() -> Path:
     return Path(__file__).resolve().parents[2]
 
 
-def build_deb(tree: Path, directory: Path) -> Path:
-    """The `.deb` of the source package in `tree`, built with dpkg-buildpackage on this machine.
+def build_deb(tree: Path, directory: Path, package: str = _PACKAGE) -> Path:
+    """A `.deb` of the source package in `tree`, built with dpkg-buildpackage on this machine.
 
     Built from a clean copy below `directory`: what git tracks, and what is new and not ignored.
     A tree with equal content is built once a day. Raises `CommandFailed`.
@@ -33,15 +33,19 @@ def build_deb(tree: Path, directory: Path) -> Path:
     kept.mkdir(parents=True, exist_ok=True)
     with (kept / "lock").open("ab") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not list(kept.glob("*.deb")):
+        if not list(kept.glob(f"{_PACKAGE}_*.deb")):
             # The tests are what is running already.
             environment = commands.environment({"DEB_BUILD_OPTIONS": "nocheck"})
             argv = ("dpkg-buildpackage", "--no-sign", "--build=binary")
             commands.run(*argv, cwd=copy, env=environment, timeout=1800)
-            (built,) = directory.glob(f"{_PACKAGE}_*.deb")
-            shutil.copyfile(built, kept / f"{built.name}.new")
-            (kept / f"{built.name}.new").rename(kept / built.name)
-        (found,) = kept.glob("*.deb")
+            building = kept / "building"
+            building.mkdir(exist_ok=True)
+            for built in directory.glob("*.deb"):
+                shutil.copyfile(built, building / built.name)
+            # The one that is looked for comes last, so that all are there.
+            for built in sorted(building.iterdir()):
+                built.rename(kept / built.name)
+        (found,) = kept.glob(f"{package}_*.deb")
         deb = Path(shutil.copyfile(found, directory / found.name))
     _forget_old(kept)
     return deb
