@@ -148,6 +148,7 @@ HEAVY = {
     "apt_inst": ("aptkeep.machine.apt.debfile",),
     "apt_pkg": ("aptkeep.machine",),
     "click": ("aptkeep.cli",),
+    "concurrent": ("aptkeep.machine.tools",),  # threads that wait for processes
     "cryptography": (),
     "debian": (),
     "jsonschema": ("aptkeep.store.format.validate",),

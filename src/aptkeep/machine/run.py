@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import os
 import selectors
+import signal
 import subprocess
+import time
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 _TAIL = 4000
 """How many lines of a command's output are kept."""
+_LONGEST = 1 << 20
+"""How many bytes may follow each other without an end of line; then one is put there."""
+_TICK = 0.1
+"""How many seconds pass between two looks at a command that has a time limit."""
 
 # No question may be asked and nothing restarted behind the user's back: debconf(7),
 # apt-listchanges(1), needrestart(1), ucf(1).
@@ -39,6 +46,8 @@ class Completed:
     returncode: int
     output: str
     """Standard output and standard error as they came, at most the last lines of them."""
+    timed_out: bool = False
+    """Whether it was killed because its time was over."""
 
     @property
     def ok(self) -> bool:
@@ -52,6 +61,15 @@ class Completed:
         return " ".join((errors or lines)[-3:])
 
 
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """As whom a command runs, by numbers. Only root can be somebody else."""
+
+    uid: int
+    gid: int
+    groups: tuple[int, ...]
+
+
 def run(
     argv: Sequence[str],
     *,
@@ -60,11 +78,18 @@ def run(
     on_status: Callable[[str], None] | None = None,
     directory: str = "/",
     status_option: str = "APT::Status-Fd",
+    identity: Identity | None = None,
+    timeout: float | None = None,
 ) -> Completed:
     """Run a command to its end and return what came of it; a failure is the caller's to judge.
 
     With `on_status`, apt is given a descriptor for its machine-readable progress (apt's
     README.progress-reporting), and `on_status` every line of it.
+
+    With `identity`, it is that user before the program is even loaded, so that nothing in
+    `environment` (LD_PRELOAD) acts on root. With `timeout`, in seconds, it has a session of its
+    own, no terminal, and is killed with its process group when the time is over; what it leaves in
+    the background holding our pipe is not waited for.
     """
     status_read = status_write = -1
     command = list(argv)
@@ -81,6 +106,10 @@ def run(
             pass_fds=() if on_status is None else (status_write,),
             cwd=directory,
             umask=0o022,
+            start_new_session=timeout is not None,
+            user=None if identity is None else identity.uid,
+            group=None if identity is None else identity.gid,
+            extra_groups=None if identity is None else identity.groups,
         )
     finally:
         if status_write >= 0:
@@ -93,11 +122,13 @@ def run(
     sinks: dict[int, Callable[[str], None]] = {process.stdout.fileno(): output.append}
     if on_status is not None:
         sinks[status_read] = on_status
-    _pump(sinks)
+    deadline = None if timeout is None else time.monotonic() + timeout
+    _pump(sinks, process, deadline)
     process.stdout.close()
     if status_read >= 0:
         os.close(status_read)
-    return Completed(tuple(argv), process.wait(), "\n".join(output))
+    timed_out = not _ended(process, deadline)
+    return Completed(tuple(argv), process.returncode, "\n".join(output), timed_out)
 
 
 def _environment(extra: Mapping[str, str] | None) -> dict[str, str]:
@@ -105,19 +136,53 @@ def _environment(extra: Mapping[str, str] | None) -> dict[str, str]:
     return {**_ENVIRONMENT, **passed, **(extra or {})}
 
 
-def _pump(sinks: Mapping[int, Callable[[str], None]]) -> None:
-    """Give each line that a descriptor brings to its sink, until all of them have ended."""
+def _ended(process: subprocess.Popen[bytes], deadline: float | None) -> bool:
+    """Wait for the end of the process, at most until the deadline: then it's killed, and False."""
+    if deadline is None:
+        process.wait()
+        return True
+    try:
+        process.wait(max(0.0, deadline - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        return False
+    return True
+
+
+def _pump(
+    sinks: Mapping[int, Callable[[str], None]],
+    process: subprocess.Popen[bytes],
+    deadline: float | None,
+) -> None:
+    """Give each line that a descriptor brings to its sink, until all of them have ended.
+
+    With a deadline, at most until then, or until the process has ended and is silent.
+    """
     with selectors.DefaultSelector() as selector:
         rest = {}
         for descriptor in sinks:
             selector.register(descriptor, selectors.EVENT_READ)
             rest[descriptor] = b""
         while selector.get_map():
-            for key, _events in selector.select():
+            ready = selector.select(None if deadline is None else _TICK)
+            for key, _events in ready:
                 piece = os.read(key.fd, 65536)
                 *lines, rest[key.fd] = (rest[key.fd] + piece).split(b"\n")
                 if not piece:
                     selector.unregister(key.fd)
-                    lines = [rest[key.fd]] if rest[key.fd] else []
-                for line in lines:
-                    sinks[key.fd](line.decode("utf-8", "replace"))
+                if len(rest[key.fd]) > _LONGEST:
+                    lines.append(rest[key.fd])
+                    rest[key.fd] = b""
+                _give(lines, sinks[key.fd])
+            silent = not ready and process.poll() is not None
+            if deadline is not None and (silent or time.monotonic() > deadline):
+                break
+        for descriptor, line in rest.items():
+            _give([line] if line else [], sinks[descriptor])
+
+
+def _give(lines: Iterable[bytes], sink: Callable[[str], None]) -> None:
+    for line in lines:
+        sink(line.decode("utf-8", "replace"))
