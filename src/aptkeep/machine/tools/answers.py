@@ -71,12 +71,17 @@ def placed(
     `writes` are the directories that it writes to, where that isn't `path` alone; `remedy` is what
     brings it into the home of a user whose home survives. What root installs is kept where it is.
     """
-    if not refused and not session.writable(*(writes or (path,))):
+    path = os.path.join(session.directory, path)
+    writes = writes or (path,)
+    real = os.path.realpath(path)
+    if not (path.startswith(f"{session.home}/") and inside(real, session.home)):
+        path = real  # links that lead into the home or out of it are of no interest to people
+    if not refused and not session.writable(*writes):
         refused = f"{session.user} can't write in {path}"
     if not refused and inside(path, session.home):
         remedy = ""
     elif not session.at_home:
-        kept = [_kept(each, session) for each in writes or (path,)]
+        kept = [_kept(os.path.realpath(each), session) for each in writes]
         remedy = advice.as_owner(session.home) if refused else advice.keep(*kept)
     return Destination(tool, session.user, None if refused else path, asked, refused, remedy)
 

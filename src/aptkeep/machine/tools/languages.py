@@ -15,10 +15,11 @@ if TYPE_CHECKING:
     from aptkeep.machine.tools.session import Session
 
 # As install.packages decides: the first of .libPaths() or none; R_LIBS_USER is among them only if
-# it's there, and only a person at a prompt is offered to make it.
+# it's there, and only a person at a prompt is offered to make it. The site profile of aptkeep-home,
+# which would make it, says so instead where APTKEEP_ASKS is set.
 _R = (
     'say <- function(x) encodeString(if (is.na(x)) "" else x, quote = "\\""); '
-    "lib <- .libPaths()[1L]; "
+    'lib <- getOption("aptkeep.library", .libPaths()[1L]); '
     'user <- strsplit(Sys.getenv("R_LIBS_USER"), .Platform$path.sep)[[1L]][1L]; '
     'cat("\\naptkeep {\\"path\\": ", say(lib), ", \\"user\\": ", say(user), "}\\n", sep = "")'
 )

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 # In the order in which pip's InstallCommand.run decides: options out of pip.conf and the
 # environment, PEP 668, then user site or not, which includes its look at what is writable.
 _PIP = """\
-import json
+import json, os
 from pip._internal.commands import create_command
 from pip._internal.commands.install import decide_user_install
 from pip._internal.locations import get_scheme
@@ -37,8 +37,8 @@ try:
     user = decide_user_install(
         options.use_user_site, prefix_path=options.prefix_path, target_dir=options.target_dir,
         root_path=options.root_path, isolated_mode=options.isolated_mode)
-    path = options.target_dir or get_scheme(
-        "any", user=user, root=options.root_path, prefix=options.prefix_path).purelib
+    path = os.path.abspath(options.target_dir or get_scheme(
+        "any", user=user, root=options.root_path, prefix=options.prefix_path).purelib)
 except Exception as error:
     refused = "pip refuses: " + (getattr(error, "reference", "") or str(error))
 print("\\naptkeep " + json.dumps({"path": path, "refused": refused}))

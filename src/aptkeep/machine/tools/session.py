@@ -42,9 +42,10 @@ _PATH_OF_ROOT = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _PATH_OF_OTHERS = "/usr/local/bin:/usr/bin:/bin:/usr/local/games:/usr/games"
 
 # Tools that leave something in the home by merely being asked are told not to: logs and the cache
-# of npm, the counters of go, the byte code of Python; and neither go nor rustup downloads another
-# version of itself.
+# of npm, the counters of go, the byte code of Python, the library that aptkeep-home lets R make.
+# Neither go nor rustup downloads another version of itself.
 _QUIET = {
+    "APTKEEP_ASKS": "1",
     "LC_ALL": "C.UTF-8",
     "PYTHONDONTWRITEBYTECODE": "1",
     "PIP_DISABLE_PIP_VERSION_CHECK": "1",
@@ -105,9 +106,9 @@ class Session:
     environment: Mapping[str, str]
     programs: Mapping[str, Program]
 
-    def ask(self, *argv: str, timeout: float = SECONDS) -> Completed:
+    def ask(self, *argv: str) -> Completed:
         """What a command says to this user. It's run in the user's home, without a terminal."""
-        return _run(argv, {**self.environment, **_QUIET}, self.directory, self.identity, timeout)
+        return _run(argv, {**self.environment, **_QUIET}, self.directory, self.identity)
 
     @property
     def at_home(self) -> bool:
@@ -167,7 +168,7 @@ def open_session(home: str, user: str, names: Sequence[str]) -> Session | None:
     asking = {**given, "APTKEEP_NAMES": " ".join(names), "APTKEEP_LOOK": _LOOK}
     plain = ["/bin/sh", "-c", _LOOK]
     for argv in (plain if identity is None else _login(account.pw_shell), plain):
-        told = _run(argv, asking, account.pw_dir, identity, SECONDS)
+        told = _run(argv, asking, account.pw_dir, identity)
         looked = _look(told.output)
         if looked is not None:
             return Session(account.pw_name, account.pw_dir, home, identity, *looked)
@@ -212,12 +213,11 @@ def _run(
     environment: Mapping[str, str],
     directory: str,
     identity: Identity | None,
-    timeout: float,
 ) -> Completed:
     where = directory if os.path.isdir(directory) else "/"
     # Changed to as the user: root may enter directories that the user may not.
     argv = ("/usr/bin/env", f"--chdir={where}", "--", *argv)
-    return run(argv, environment=environment, identity=identity, timeout=timeout)
+    return run(argv, environment=environment, identity=identity, timeout=SECONDS)
 
 
 def _of_the_image() -> dict[str, str]:

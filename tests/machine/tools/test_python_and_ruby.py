@@ -1,0 +1,183 @@
+"""pip, pipx and gem, which decide otherwise in each release of Debian; and who runs what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from aptkeep.machine.tools import Destination
+from machine.tools.asking import ask, login, put, put_aptkeep
+from testbed import languages, tiny
+from testbed.images import HOME, USER
+from testbed.tiny import NAME, SAYS
+from testbed.workstation import Workstation
+
+_WHEEL = f"/usr/src/{NAME}-1.0-py3-none-any.whl"
+_PIP_INSTALL = f"pip install --no-index {_WHEEL}"
+
+
+@pytest.fixture
+def machine(suite: str, able: None, scratch: Path) -> Iterator[Workstation]:
+    """A machine with pip and pipx."""
+    with Workstation(languages.python(suite), scratch=scratch) as made:
+        put_aptkeep(made.boot(network=False)).write(_WHEEL, tiny.wheel())
+        yield made
+
+
+@pytest.fixture
+def rubies(suite: str, able: None, scratch: Path) -> Iterator[Workstation]:
+    """A machine with gem, and a gem."""
+    with Workstation(languages.ruby(suite), scratch=scratch) as made:
+        put(put_aptkeep(made.boot(network=False)), tiny.gem(), "/usr/src/tiny", "root")
+        made.run("gem", "build", "-q", f"{NAME}.gemspec", cwd="/usr/src/tiny")
+        yield made
+
+
+def pip_puts(machine: Workstation, told: Destination, command: str = _PIP_INSTALL) -> None:
+    assert told.path is not None, told
+    module = f"{told.path}/{NAME}.py"
+    assert not machine.exists(module)
+    login(machine, command, told.user)
+    assert machine.exists(module), told
+
+
+def test_pip_refuses_on_debian_and_a_virtual_environment_mends_it(machine: Workstation) -> None:
+    answers = ask(machine)
+    told = answers["pip"]
+    assert (told.path, told.trouble) == (None, "pip refuses: externally-managed-environment")
+    assert "externally-managed-environment" in login(machine, _PIP_INSTALL, check=False)
+
+    inside = f"{told.remedy.partition('  #')[0]} && python3 -m site && "
+    login(machine, f"{inside} true")
+    activated = {
+        "VIRTUAL_ENV": f"{HOME}/.venv",
+        "PATH": f"{HOME}/.venv/bin:/usr/local/bin:/usr/bin:/bin",
+    }
+    # Somebody who isn't root asks in the environment that they have: activated or not.
+    told = ask(machine, caller=USER, env=activated)["pip"]
+    assert told.path is not None
+    assert told.path.startswith(f"{HOME}/.venv/lib/python3")
+    pip_puts(machine, told, f". ~/.venv/bin/activate && {_PIP_INSTALL}")
+    assert ask(machine, caller=USER)["pip"].path is None
+
+
+def test_pip_falls_back_to_the_user_site_where_it_may(machine: Workstation) -> None:
+    login(machine, "echo 'export PIP_BREAK_SYSTEM_PACKAGES=1' > ~/.profile")
+    told = ask(machine)["pip"]
+    assert told.path is not None
+    assert told.path.startswith(f"{HOME}/.local/lib/python3")
+    assert told.remedy == ""
+    pip_puts(machine, told)
+
+    machine.write("/etc/pip.conf", "[global]\nbreak-system-packages = true\n")
+    told = ask(machine, "root")["pip"]
+    assert told.path is not None
+    assert told.path.startswith("/usr/local/lib/python3")
+    assert told.remedy == "echo 'Aptkeep::Keep { \"/usr/local\"; };' > /etc/apt/apt.conf.d/90keep"
+    pip_puts(machine, told)
+
+    login(machine, "mkdir -p ~/.config/pip; echo '[install]\ntarget = t' > ~/.config/pip/pip.conf")
+    told = ask(machine)["pip"]
+    assert told.path == f"{HOME}/t"
+    pip_puts(machine, told)
+    # What refuses, and what can't be had together.
+    login(machine, "echo '[install]\nrequire-virtualenv = yes' > ~/.config/pip/pip.conf")
+    assert ask(machine)["pip"].trouble == "pip is told to install into virtual environments only"
+    assert "virtualenv (required)" in login(machine, _PIP_INSTALL, check=False)
+    login(machine, "echo '[install]\nuser = yes\nprefix = p' > ~/.config/pip/pip.conf")
+    assert "--user" in ask(machine)["pip"].trouble
+    assert "--user" in login(machine, _PIP_INSTALL, check=False)
+
+
+def test_pipx_is_at_home_in_the_home(machine: Workstation) -> None:
+    told = ask(machine)["pipx"]
+    assert told.path is not None
+    assert told.path.startswith(f"{HOME}/.local/")
+    login(machine, f"mkdir -p {told.path}")  # an environment that pipx lists without any network
+    login(machine, f"python3 -m venv --without-pip {told.path}/{NAME}")
+    assert NAME in login(machine, "pipx list --json", check=False)
+
+    login(machine, "echo 'export PIPX_HOME=/opt/pipx' > ~/.profile")
+    told = ask(machine)["pipx"]
+    assert (told.path, told.trouble) == (None, f"{USER} can't write in /opt/pipx/venvs")
+    login(machine, told.remedy)
+    assert ask(machine)["pipx"].path == f"{HOME}/.local/share/pipx/venvs"
+    assert ask(machine, "root")["pipx"].path.startswith("/root/.local/")  # type: ignore[union-attr]
+
+
+def test_gem_goes_where_this_release_lets_it(rubies: Workstation, suite: str) -> None:
+    install = f"gem install --local --no-document /usr/src/tiny/{NAME}-1.0.gem"
+    told = ask(rubies)["gem"]
+    if suite == "bookworm":  # the RubyGems of later releases do of themselves what the remedy says
+        assert told.path is None
+        assert "/var/lib/gems" in told.trouble
+        assert "write permissions" in login(rubies, install, check=False)
+        login(rubies, told.remedy)
+        told = ask(rubies)["gem"]
+    assert told.path is not None
+    assert told.path.startswith(f"{HOME}/.local/share/gem/ruby/")
+    assert told.remedy == ""
+    login(rubies, install)
+    assert rubies.exists(f"{told.path}/gems/{NAME}-1.0/bin/{NAME}")
+
+    told = ask(rubies, "root")["gem"]
+    assert told.path is not None
+    assert told.path.startswith("/var/lib/gems/")
+    assert f'Keep {{ "{told.path}"; "/usr/local"; }}' in told.remedy
+    login(rubies, install, "root")
+    assert rubies.exists(f"{told.path}/gems/{NAME}-1.0/bin/{NAME}")
+    assert rubies.run(f"/usr/local/bin/{NAME}").stdout.strip() == SAYS
+
+    login(rubies, "rm -f ~/.gemrc; echo 'export GEM_HOME=/opt/gems' > ~/.profile")
+    told = ask(rubies)["gem"]
+    assert told.path is None
+    login(rubies, told.remedy)
+    told = ask(rubies)["gem"]
+    assert told.path is not None
+    assert told.path.startswith(f"{HOME}/.local/share/gem/ruby/")
+
+
+def test_the_programs_are_the_users_own_and_never_run_as_root(machine: Workstation) -> None:
+    """What is in the home, on the user's PATH, by every kind of login; root has its own."""
+    fake = '#!/bin/sh\nid -u >> /tmp/ran\necho "$HOME/x/lib/node_modules"\n'
+    machine.write(f"{HOME}/bin/npm", fake, 0o755, user=USER)
+    machine.write(f"{HOME}/.bashrc", "PATH=~/bin:$PATH\n", user=USER)
+    machine.write(f"{HOME}/.bash_profile", "echo hello; . ~/.bashrc\n", user=USER)
+    machine.run("sh", "-c", "touch /tmp/ran; chmod 666 /tmp/ran")
+    told = put_aptkeep_and_ask(machine)
+    assert told["npm"].path == f"{HOME}/x/lib/node_modules"
+    assert set(machine.read_text("/tmp/ran").split()) == {"1000"}  # noqa: S108
+
+    # On root's PATH, and root's own link, but anybody can change what it leads to.
+    machine.run("ln", "-s", f"{HOME}/bin/npm", "/usr/local/bin/npm")
+    machine.write("/usr/local/bin/conda", f"#!{HOME}/bin/python\n", 0o755)
+    told = put_aptkeep_and_ask(machine, "root")
+    assert told["npm"].path is None
+    assert told["npm"].trouble.startswith("others than root can change /usr/local/bin/npm")
+    assert told["conda"].trouble.startswith("others than root can change /usr/local/bin/conda")
+    assert set(machine.read_text("/tmp/ran").split()) == {"1000"}  # noqa: S108
+
+
+def put_aptkeep_and_ask(machine: Workstation, user: str = USER) -> dict[str, Destination]:
+    """Ask where asking does leave something: what a fake notes in /tmp."""
+    return ask(machine, user, but={"/tmp/ran"})  # noqa: S108
+
+
+def test_what_hangs_or_breaks_costs_its_own_answer(machine: Workstation) -> None:
+    machine.write("/usr/local/bin/npm", "#!/bin/sh\nsleep 1000 & exec sleep 1000\n", 0o755)
+    machine.write("/usr/local/bin/go", "#!/bin/sh\nyes | tr -d '\\n'\n", 0o755)
+    machine.write("/usr/local/bin/cargo", "#!/bin/sh\necho no toolchain >&2; exit 1\n", 0o755)
+    machine.write(f"{HOME}/.bash_profile", "sleep 1000 &\nexport A=$'two\\nlines'\n", user=USER)
+    told = ask(machine, seconds=1.0)
+    assert told["npm"].trouble == "npm didn't answer in time"
+    assert told["go"].trouble == "go didn't answer in time"
+    assert told["cargo"].trouble == "cargo can't be asked: no toolchain"
+    assert told["pipx"].path is not None
+
+    # A login that never ends, or leads elsewhere: then it's asked without.
+    machine.write(f"{HOME}/.bash_profile", "exec sleep 1000\n", user=USER)
+    assert ask(machine, seconds=1.0)["pipx"].path is not None
+    machine.run("usermod", "--shell", "/usr/sbin/nologin", USER)
+    assert ask(machine, seconds=1.0)["pipx"].path is not None
