@@ -36,6 +36,8 @@ Rscript -e 'tools::write_PACKAGES(type = "source")'
 rm -rf /etc/apt/sources.list.d/source.sources /var/lib/apt/lists/*
 """
 
+_DEBIAN = "/etc/apt/sources.list.d/debian.sources"
+
 
 def python(suite: str) -> Image:
     """pip, venv and pipx."""
@@ -69,8 +71,16 @@ def r() -> Image:
 
 
 def julia() -> Image:
-    """Julia 1.5, on bullseye: no later suite has it. Too old a Python for aptkeep itself."""
-    return images.extend(images.base("bullseye"), "julia", packages=("julia", "wget"))
+    """Julia 1.5 on bookworm: bullseye was the last suite to have it, and its libraries fit in.
+
+    With wget, without which this Julia's Pkg does nothing.
+    """
+    script = (
+        f"sed 's/^Suites: .*/Suites: bullseye/' {_DEBIAN} > {_DEBIAN}.sources; "
+        "apt-get update -q; apt-get install -qy --no-install-recommends julia wget; "
+        f"rm -rf {_DEBIAN}.sources /var/lib/apt/lists/* /var/cache/apt/archives/*"
+    )
+    return images.extend(images.with_dependencies("bookworm"), "julia", [["sh", "-ec", script]])
 
 
 def with_packages(image: Image, *debs: Path) -> Image:
