@@ -91,6 +91,16 @@ def test_pip_falls_back_to_the_user_site_where_it_may(machine: Workstation) -> N
     assert "--user" in login(machine, _PIP_INSTALL, check=False)
 
 
+def test_pip_with_aptkeep_home(machine: Workstation, aptkeep_home_deb: Path) -> None:
+    machine.copy_in(aptkeep_home_deb, "/root/home.deb")
+    machine.run("dpkg", "-i", "/root/home.deb")
+    told = ask(machine)["pip"]
+    assert told.path is not None
+    assert told.path.startswith(f"{HOME}/.local/lib/python3")
+    assert (told.trouble, told.remedy) == ("", "")
+    pip_puts(machine, told)
+
+
 def test_pipx_is_at_home_in_the_home(machine: Workstation) -> None:
     told = ask(machine)["pipx"]
     assert told.path is not None
@@ -107,7 +117,9 @@ def test_pipx_is_at_home_in_the_home(machine: Workstation) -> None:
     assert ask(machine, "root")["pipx"].path.startswith("/root/.local/")  # type: ignore[union-attr]
 
 
-def test_gem_goes_where_this_release_lets_it(rubies: Workstation, suite: str) -> None:
+def test_gem_goes_where_this_release_lets_it(
+    rubies: Workstation, suite: str, aptkeep_home_deb: Path
+) -> None:
     install = f"gem install --local --no-document /usr/src/tiny/{NAME}-1.0.gem"
     told = ask(rubies)["gem"]
     if suite == "bookworm":  # the RubyGems of later releases do of themselves what the remedy says
@@ -137,6 +149,11 @@ def test_gem_goes_where_this_release_lets_it(rubies: Workstation, suite: str) ->
     told = ask(rubies)["gem"]
     assert told.path is not None
     assert told.path.startswith(f"{HOME}/.local/share/gem/ruby/")
+
+    login(rubies, "rm ~/.profile")
+    rubies.copy_in(aptkeep_home_deb, "/root/home.deb")
+    rubies.run("dpkg", "-i", "/root/home.deb")
+    assert ask(rubies)["gem"] == told
 
 
 def test_the_programs_are_the_users_own_and_never_run_as_root(machine: Workstation) -> None:

@@ -153,6 +153,20 @@ def test_the_remedy_brings_it_into_the_home(machine: Workstation, tool: Tool) ->
     installs_there(machine, tool, told)
 
 
+def test_with_aptkeep_home_it_is_the_home(
+    machine: Workstation, tool: Tool, aptkeep_home_deb: Path
+) -> None:
+    machine.copy_in(aptkeep_home_deb, "/root/home.deb")
+    machine.run("dpkg", "-i", "/root/home.deb")
+    told = ask(machine)[tool.name]
+    assert told.path is not None, told
+    assert told.path.startswith(f"{HOME}/")
+    assert (told.trouble, told.remedy) == ("", "")
+    installs_there(machine, tool, told)
+    # It does nothing to root.
+    assert ask(machine, "root")[tool.name].path == tool.of_root
+
+
 def test_where_root_installs(machine: Workstation, tool: Tool) -> None:
     told = ask(machine, "root")[tool.name]
     assert (told.user, told.path) == ("root", tool.of_root)
