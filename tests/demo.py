@@ -23,6 +23,8 @@ from testbed.repository import Repository, SigningKey
 from testbed.workstation import Workstation
 
 SUITE = os.environ.get("DEMO_SUITE", "trixie")
+KEEP = {"/etc/apt/apt.conf.d/90keep": b'Aptkeep::Keep { "/usr/local"; };\n'}
+SCRIPT = "echo 'echo from no package at all' > /usr/local/bin/script; chmod +x /usr/local/bin/script"
 OWN_TOOL = TinyPackage("own-tool", "1.0", files={"usr/share/own-tool": "this one, too\n"})
 SHOWN = ("dpkg --get-selections", "dpkg-query -W", "apt-mark showmanual", "apt-mark showhold")
 
@@ -31,7 +33,7 @@ def main() -> int:
     """Show it; 0 if everything came back as it was."""
     deb = Path(os.environ["APTKEEP_DEB"])
     say(f"A Debian {SUITE} image with {deb.name} in it (the first time, this takes a minute)")
-    image = images.workstation(SUITE, deb)
+    image = images.extend(images.workstation(SUITE, deb), "demo", files=KEEP)
     with tempfile.TemporaryDirectory(dir=images.cache_directory()) as place:
         scratch = Path(place)
         key = SigningKey.generate(scratch / "gnupg", "Demo Vendor <vendor@example.org>")
@@ -50,7 +52,7 @@ def live(machine: Workstation, vendor: Repository, scratch: Path) -> int:
     show(machine, "aptkeep start")
 
     say("The user works with plain apt: Debian packages, a vendor's repository with its key,")
-    print("   and a .deb that no repository has")
+    print("   a .deb that no repository has, and a program that comes from no package")
     vendor.install_source(machine, "vendor")
     show(machine, "sudo apt-get update", user=True)
     show(machine, "sudo apt-get install -y cowsay tree", user=True)
@@ -58,6 +60,7 @@ def live(machine: Workstation, vendor: Repository, scratch: Path) -> int:
     show(machine, "sudo apt-get install -y vendor-tool", user=True)
     machine.copy_in(build(OWN_TOOL, scratch), "/tmp/own-tool.deb")  # noqa: S108 - the root's own
     show(machine, "sudo dpkg -i /tmp/own-tool.deb", user=True)
+    show(machine, f'sudo sh -c "{SCRIPT}"', user=True)
     show(machine, "sudo apt-get purge -y mount", user=True)
     show(machine, "/usr/games/cowsay I will be back", user=True, output=True)
     before = state(machine)
@@ -76,6 +79,7 @@ def live(machine: Workstation, vendor: Repository, scratch: Path) -> int:
     show(machine, "aptkeep start", output=True)
     show(machine, "/usr/games/cowsay I am back", user=True, output=True)
     show(machine, "cat /usr/share/vendor-tool /usr/share/own-tool", output=True)
+    show(machine, "script", user=True, output=True)
     show(machine, "aptkeep status", output=True)
 
     after = state(machine)

@@ -171,10 +171,13 @@ class Directory:
             finally:
                 os.close(descriptor)
 
-    def sync(self) -> None:
-        """Have all that was written in the directory, and whatever else there, on disk."""
+    def sync(self, *, whole: bool) -> None:
+        """Have the names in the directory on disk; with `whole` everything on its file system."""
         with _writing(self.path):
-            files.sync_file_system(self._descriptor)
+            if whole:
+                files.sync_file_system(self._descriptor)
+            else:
+                os.fsync(self._descriptor)
 
     def remove_unfinished(self) -> None:
         """Delete what a process that died left half written."""

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 SUBDIRECTORY, CONTENTS = "trees", "files"
 _LIMIT = 64 << 20
 _PIECE = 1 << 20
+_FEW = 32
+"""How many files are synchronized one by one: more are faster with all else on the file system."""
 
 
 def location(tree: KeptTree) -> tuple[str, str]:
@@ -70,25 +72,25 @@ class Contents:
 
     def __init__(self, directory: Directory) -> None:
         self._directory = directory
-        self._added = False
+        self._added = 0
 
     def receive(self, descriptor: int, *, private: bool, limit: int) -> str:
         """Keep what a descriptor holds, for root alone if `private`; its SHA-256.
 
         NotRegularError where it has over `limit` bytes.
         """
-        here, mode = self._directory, 0o600 if private else 0o644
-        received = here.received(descriptor, mode=mode, limit=limit, synced=False)
+        here, mode, synced = self._directory, 0o600 if private else 0o644, self._added < _FEW
+        received = here.received(descriptor, mode=mode, limit=limit, synced=synced)
         with received as (temporary, sha256, _size):
             if private or not here.has(sha256) or _digest_of(here, sha256) != sha256:
                 here.rename(temporary, sha256)
-                self._added = True
+                self._added += 1
         return sha256
 
     def sync(self) -> None:
         """Have everything that was received on disk, before anything names it."""
         if self._added:
-            self._directory.sync()
+            self._directory.sync(whole=self._added > _FEW)
 
 
 @contextlib.contextmanager
