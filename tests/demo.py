@@ -24,7 +24,7 @@ from testbed.workstation import Workstation
 
 SUITE = os.environ.get("DEMO_SUITE", "trixie")
 KEEP = {"/etc/apt/apt.conf.d/90keep": b'Aptkeep::Keep { "/usr/local"; };\n'}
-SCRIPT = "echo 'echo from no package at all' > /usr/local/bin/script; chmod +x /usr/local/bin/script"
+SCRIPT = "cd /usr/local/bin; echo 'echo from no package at all' > script; chmod +x script"
 OWN_TOOL = TinyPackage("own-tool", "1.0", files={"usr/share/own-tool": "this one, too\n"})
 SHOWN = ("dpkg --get-selections", "dpkg-query -W", "apt-mark showmanual", "apt-mark showhold")
 
