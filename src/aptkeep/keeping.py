@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -35,6 +36,10 @@ if TYPE_CHECKING:
 
     Receive = Callable[[str, Seen], Node]
     """Makes a node of a file; what it holds is kept, or only looked at."""
+
+
+_TICK = 20_000_000
+"""Nanoseconds, more than a tick of the clock by which a file system says when a file was changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +93,10 @@ def keep(
         contents.sync()
         generation, anchor = _into_store(configuration, store, look, after, door, touched or ())
     troubles = tuple(some(paths, reason) for reason, paths in look.troubles.items())
+    nodes = {path: (look.changed_at(path), node) for path, node in after.items()}
     done = LastLook(
         "" if look.again else look.scan.sha256,
-        {path: (look.changed_at(path), node) for path, node in after.items()},
+        nodes,
         look.shipped,
         troubles,
         anchor,
@@ -166,6 +172,7 @@ class _Look:
         self._configuration = configuration
         self._state = state
         self._roots = _roots(configuration, home)
+        self._settled = time.time_ns() - _TICK
         self.scan: Scan = tree.Scanner(_exclusion(configuration, home)).scan(self._roots)
         self.last = state.last()
         self.unchanged = self.scan.sha256 == self.last.sha256
@@ -200,9 +207,15 @@ class _Look:
         return not (self._differing or self._gone or self.last.nodes)
 
     def changed_at(self, path: str) -> int:
-        """When a path was last changed, nanoseconds since 1970; 0 where nothing is."""
+        """When a path was last changed, nanoseconds since 1970; 0 where that's not to be relied on.
+
+        What was changed just now may be changed again within the same tick of the kernel's clock.
+        """
         seen = self.scan.paths.get(path)
-        return seen.ctime_ns if seen is not None else 0
+        if seen is None or seen.ctime_ns >= self._settled:
+            self.again |= seen is not None
+            return 0
+        return seen.ctime_ns
 
     def nodes(self, receive: Receive) -> dict[str, Node]:
         """All that isn't as the image has it, and wasn't brought by a package."""
