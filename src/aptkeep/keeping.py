@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 
 _TICK = 20_000_000
-"""Nanoseconds, more than a tick of the clock by which a file system says when a file was changed."""
+"""Nanoseconds, more than a tick of the clock that says when a file was changed."""
 
 
 @dataclass(frozen=True, slots=True)
