@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from aptkeep.pooling import OpenDeb
 
 NOT_RECORDED = "this change was not recorded"
+_PATHS_NOT_RECORDED = "what is below Aptkeep::Keep was not recorded"
 COPYING = "still copying files into the home; don't stop this machine yet"
 DPKG = "dpkg-post-invoke"
 _RECORDED = b"\1"
@@ -178,12 +179,15 @@ def _keep_paths(configuration: config.Configuration, door: str) -> Iterable[str]
     from aptkeep.keeping import keep  # noqa: PLC0415 - only where paths are kept
 
     try:
-        return keep(configuration, door).news
+        lines = list(keep(configuration, door).news)
     except AptkeepError as error:
-        reason = error.one_line()
+        lines = [f"{_PATHS_NOT_RECORDED}: {error.one_line()}"]
     except (OSError, MemoryError) as error:
         reason = str(error) or "there is too much of them for a hook; 'aptkeep record' has no limit"
-    return [f"what is below Aptkeep::Keep was not recorded: {reason}"]
+        lines = [f"{_PATHS_NOT_RECORDED}: {reason}"]
+    if lines:
+        _log(configuration, lines)  # whoever called may not have waited to hear it
+    return lines
 
 
 def _pool(configuration: config.Configuration, debs: list[OpenDeb]) -> Iterable[str]:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-import time
+import stat
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from typing import TYPE_CHECKING
 
 from aptkeep.errors import AptkeepError, CorruptError, StoreFullError
@@ -26,10 +26,9 @@ from aptkeep.store.tree import Directory, open_existing, open_store
 from aptkeep.words import counted, size, some
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     from aptkeep.machine.apt.config import Configuration
-    from aptkeep.machine.shipped import Shipped
     from aptkeep.machine.tree import Scan, Seen
     from aptkeep.model import Anchor, Generation
     from aptkeep.store.trees import Contents
@@ -83,13 +82,13 @@ def keep(
         same_store = generations.holds(store, look.last.anchor) if store else not look.last.anchor
         if look.unchanged and same_store and not touched:
             return Kept()
-        if store is None and look.finds_nothing:
+        if store is None and not (look.differs or look.last.nodes):
             state.save_last(LastLook(look.scan.sha256))
             return Kept()
     with open_store(home, relative, create=True) as store, trees.locked(store, timeout) as contents:
         if touched is None and State(configuration.paths.state).restoring() is not None:
             return Kept()
-        after = look.nodes(partial(_receive, contents))
+        after = look.nodes(partial(_receive, contents, cache(tree.is_closed)))
         contents.sync()
         generation, anchor = _into_store(configuration, store, look, after, door, touched or ())
     troubles = tuple(some(paths, reason) for reason, paths in look.troubles.items())
@@ -101,6 +100,7 @@ def keep(
         troubles,
         anchor,
     )
+    look.save_image()
     state.save_last(done)
     news = tuple(text for text in troubles if text not in look.last.troubles)
     return Kept(generation, news)
@@ -111,7 +111,7 @@ def present_nodes(configuration: Configuration) -> tuple[LastLook, dict[str, Nod
 
     Only root sees everything there; others see what was recorded.
     """
-    if not configuration.settings.keep:
+    if not configuration.settings.keep or not State(configuration.paths.state).started:
         return LastLook(), {}, []
     state, home = TreeState(configuration.paths.state), find_home(configuration.settings.home)
     look = _Look(configuration, home, state) if os.geteuid() == 0 else None
@@ -140,9 +140,9 @@ def _into_store(  # noqa: PLR0917 - each is a different thing
     store.lock(configuration.settings.lock_timeout)
     newest = generations.newest(store)
     before = {path: node for path, (_, node) in look.last.nodes.items()}
-    before = settle_nodes(before, after, touched)
     if not generations.holds(store, look.last.anchor):
         before = {}  # another store, which knows nothing of what happened here
+    before = settle_nodes(before, after, touched)
     try:
         wanted = trees.read(store, newest.manifest.tree)
     except CorruptError as error:
@@ -172,8 +172,8 @@ class _Look:
         self._configuration = configuration
         self._state = state
         self._roots = _roots(configuration, home)
-        self._settled = time.time_ns() - _TICK
-        self.scan: Scan = tree.Scanner(_exclusion(configuration, home)).scan(self._roots)
+        self._excluded = _exclusion(configuration, home)
+        self.scan: Scan = tree.Scanner(self._excluded).scan(self._roots)
         self.last = state.last()
         self.unchanged = self.scan.sha256 == self.last.sha256
         self.shipped: dict[str, int] = {}
@@ -184,27 +184,53 @@ class _Look:
         """Whether something was left undone that the next look may be able to do."""
         self._unknown = {*self.scan.unseen, *self.scan.elsewhere}
         """Where what is there could not be seen, or not be kept."""
+        self._late: list[str] = []
+        """Directories that were not kept when the image was looked at."""
 
     @cached_property
     def _image(self) -> Image:
-        return _image(self._configuration, self._state, self._roots, self.scan)
+        """What the image has.
+
+        Of a path that was not kept when this root was new, it's what has not changed since. A
+        directory changes with what is in it: where it's as it would be made for that, it's taken
+        for the image's, as then it's neither lost nor, by a rollback, deleted.
+        """
+        image = self._state.image()
+        self._late = [root for root in self._roots if root not in image.roots]
+        if not self._late:
+            return image
+        baseline = os.stat(State(self._configuration.paths.state).baseline_path).st_mtime_ns
+        plain = (stat.S_IFDIR | 0o755, os.geteuid(), os.getegid())
+        above = {os.path.dirname(path) for path in self.scan.paths}
+        older = {
+            path: seen
+            for path, seen in self.scan.paths.items()
+            if any(is_below(path, root) for root in self._late)
+            and path not in self.last.nodes
+            and (seen.ctime_ns < baseline or (path in above and seen[:3] == plain))
+        }
+        return image.join(self._late, older)
+
+    def save_image(self) -> None:
+        """Keep what the image has where that was not known yet."""
+        image = self._image
+        if self._late:
+            self._state.save_image(image)
 
     @cached_property
-    def _differing(self) -> dict[str, Seen]:
-        """What isn't as the image has it."""
-        return {p: seen for p, seen in self.scan.paths.items() if not self._image.has(p, seen)}
+    def differs(self) -> dict[str, Seen]:
+        """What is not as the image has it."""
+        paths, image = self.scan.paths, self._image
+        return {path: seen for path, seen in paths.items() if not image.has(path, seen)}
 
-    @cached_property
     def _gone(self) -> list[str]:
-        """What the image has, and is not there."""
-        kept = kept_paths(self._configuration, self.home)
-        missing = self._image.paths.keys() - self.scan.paths.keys()
-        return [path for path in missing if kept(path) and not self._is_unknown(path)]
-
-    @property
-    def finds_nothing(self) -> bool:
-        """Whether all is as the image has it, and was so before."""
-        return not (self._differing or self._gone or self.last.nodes)
+        """What the image has, and is no longer there."""
+        return [
+            path
+            for path in self._image.paths.keys() - self.scan.paths.keys()
+            if any(is_below(path, root) for root in self._roots)
+            and not (self._excluded(path) or self._is_unknown(path))
+        ]
 
     def changed_at(self, path: str) -> int:
         """When a path was last changed, nanoseconds since 1970; 0 where that's not to be relied on.
@@ -219,9 +245,9 @@ class _Look:
 
     def nodes(self, receive: Receive) -> dict[str, Node]:
         """All that isn't as the image has it, and wasn't brought by a package."""
-        nodes = {path: Node(NodeKind.GONE) for path in self._gone}
+        nodes = {path: Node(NodeKind.GONE) for path in self._gone()}
         new = {}
-        for path, seen in self._differing.items():
+        for path, seen in self.differs.items():
             known = self.last.node(path, seen)
             if known is not None:
                 nodes[path] = known
@@ -240,27 +266,7 @@ class _Look:
         for path, (_, node) in self.last.nodes.items():
             if path not in nodes and self._is_unknown(path):
                 nodes[path] = node  # no less wanted for not being seen now
-        nodes.update((path, Node(NodeKind.GONE)) for path in self._deleted_of_packages())
         return nodes
-
-    def _deleted_of_packages(self) -> list[str]:
-        """What was deleted that a package, which the image may lack, would bring or make again.
-
-        That's what a package ships; and whatever else was in a directory that a package ships, for
-        its scripts may have made it.
-        """
-        deleted = [
-            path
-            for path in {*self.last.nodes, *self.last.shipped} - self.scan.paths.keys()
-            if path not in self._image.paths and not self._is_unknown(path)
-        ]
-        above = {path: os.path.dirname(path) for path in deleted}
-        owners = self._shipped({*deleted, *above.values()}).owners
-        return [
-            path
-            for path in deleted
-            if path in owners or (path not in self.last.shipped and above[path] in owners)
-        ]
 
     def _take(self, nodes: dict[str, Node], path: str, seen: Seen, receive: Receive) -> None:
         try:
@@ -288,7 +294,8 @@ class _Look:
         return path in self._unknown
 
     def _as_shipped(self, new: dict[str, Seen]) -> list[str]:
-        known = self._shipped(new)
+        paths = self._configuration.paths
+        known = shipped.shipped(paths.dpkg_directory, paths.dpkg_status, new)
         own = []
         for path in known.owners:
             file = new[path].kind is NodeKind.FILE
@@ -296,10 +303,6 @@ class _Look:
                 if known.is_own(path, _content(path, new[path]) if file else None):
                     own.append(path)
         return own
-
-    def _shipped(self, found: Iterable[str]) -> Shipped:
-        paths = self._configuration.paths
-        return shipped.shipped(paths.dpkg_directory, paths.dpkg_status, found)
 
     def _within_bounds(self, nodes: dict[str, Node], new: dict[str, Seen]) -> set[str]:
         bound = self._configuration.settings.keep_limit
@@ -325,29 +328,10 @@ def _exclusion(configuration: Configuration, home: str | None) -> Callable[[str]
     return tree.exclusion(configuration.settings.keep_exclude, never)
 
 
-def _image(configuration: Configuration, state: TreeState, roots: list[str], scan: Scan) -> Image:
-    """What the image has below `roots`.
-
-    Of a path that was not kept when this root was new, it's what has not changed since.
-    """
-    image = state.image()
-    late = [root for root in roots if root not in image.roots]
-    if late:
-        baseline = os.stat(State(configuration.paths.state).baseline_path).st_mtime_ns
-        older = {
-            path: seen
-            for path, seen in scan.paths.items()
-            if seen.ctime_ns < baseline and any(is_below(path, root) for root in late)
-        }
-        image = image.join(late, older)
-        state.save_image(image)
-    return image
-
-
-def _receive(contents: Contents, path: str, seen: Seen) -> Node:
+def _receive(contents: Contents, is_closed: Callable[[str], bool], path: str, seen: Seen) -> Node:
     """Keep what a file holds."""
     with tree.opened(path, seen) as descriptor:
-        private = not seen.mode & 0o004
+        private = not seen.mode & stat.S_IROTH or is_closed(os.path.dirname(path))
         sha256 = contents.receive(descriptor, private=private, limit=seen.size)
         tree.check_unchanged(descriptor, path, seen)
         return _node(path, seen, sha256, descriptor)

@@ -16,6 +16,7 @@ from hypothesis import settings
 from aptkeep.record import take_baseline
 from aptkeep.store import tree
 from unit.guard import GUARD, ProcessGuard
+from unit.kept_paths import Keeper, on_this_device
 from unit.machines import Machine
 
 settings.register_profile(
@@ -47,4 +48,15 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     made = Machine(tmp_path)
     take_baseline(made.configuration)
     os.umask(old)
+    return made
+
+
+@pytest.fixture
+def keeper(machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Keeper:
+    """A machine that keeps a path, in which the image has nothing."""
+    on_this_device(tmp_path, monkeypatch)
+    directory = tmp_path / "keeper"
+    directory.mkdir()
+    made = Keeper(directory)
+    made.start({})
     return made

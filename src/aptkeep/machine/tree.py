@@ -31,7 +31,10 @@ LIMIT = 200_000
 DEPTH = 200
 """How many directories deep."""
 CAPABILITIES = "security.capability"
+TEMPORARY = ".aptkeep-"
+"""How the name of a path begins that a restore hasn't finished."""
 _UNFINISHED = (".dpkg-new", ".dpkg-tmp")
+_CHANGING = "it changes while it is looked at"
 
 
 class Seen(NamedTuple):
@@ -89,18 +92,27 @@ class Scanner:
         They are as `resolved` gives them.
         """
         for root in roots:
-            with suppress(FileNotFoundError), parent(root) as (above, name):
-                self._enter(above, name, root, depth=0)
+            try:
+                with parent(root) as (above, name):
+                    self._enter(above, name, root, depth=0)
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            except OSError as error:
+                self._leave_out(root, error.strerror or str(error))
         self._found.sha256 = self._digest.hexdigest()
         return self._found
 
     def _enter(self, parent: int, name: str, path: str, *, depth: int) -> None:
         """Take `name` in `parent`, and what is below it."""
-        if self._excluded(path) or path.endswith(_UNFINISHED):
+        unfinished = name.startswith(TEMPORARY) or name.endswith(_UNFINISHED)
+        if unfinished or self._excluded(path):
             return
         try:
             status = os.stat(name, dir_fd=parent, follow_symlinks=False)
         except FileNotFoundError:
+            return
+        except OSError as error:  # such as a FUSE file system of a user's, closed even to root
+            self._leave_out(path, error.strerror or str(error))
             return
         directory = stat.S_ISDIR(status.st_mode)
         # Only directories tell: overlayfs shows files with the device of their layer.
@@ -126,12 +138,16 @@ class Scanner:
         try:
             descriptor = files.open_directory_at(parent, name)
         except OSError as error:
-            if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
-                self._leave_out(path, error.strerror or str(error))
-            return  # it's no directory any more: the next look sees what it is
+            swapped = error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
+            self._leave_out(path, _CHANGING if swapped else error.strerror or str(error))
+            return
         try:
-            with os.scandir(descriptor) as entries:
-                names = sorted(entry.name for entry in islice(entries, LIMIT + 1))
+            try:
+                with os.scandir(descriptor) as entries:
+                    names = sorted(entry.name for entry in islice(entries, LIMIT + 1))
+            except OSError as error:
+                self._leave_out(path, error.strerror or str(error))
+                return
             if len(names) > LIMIT:
                 self._leave_out(path, f"it holds over {LIMIT} names")
                 return
@@ -146,10 +162,11 @@ class Scanner:
 
 
 def exclusion(patterns: Iterable[str], never: Iterable[str]) -> Callable[[str], bool]:
-    """Whether a path matches one of the shell `patterns`, or is one of the paths `never`."""
-    expression = re.compile("|".join(fnmatch.translate(pattern) for pattern in patterns) or r"\Z.")
-    paths = frozenset(never)
-    return lambda path: path in paths or expression.match(path) is not None
+    """Whether a path, or a directory above it, matches one of the shell `patterns` or is in `never`."""
+    both = [form for pattern in patterns for form in (pattern, f"{pattern.rstrip('/')}/*")]
+    expression = re.compile("|".join(map(fnmatch.translate, both)) or r"\Z.")
+    paths = tuple(f"{path}/" for path in never)
+    return lambda path: f"{path}/".startswith(paths) or expression.match(path) is not None
 
 
 def resolved(roots: Iterable[str]) -> list[str]:
@@ -177,6 +194,15 @@ def is_elsewhere(directory: str) -> bool:
             found = os.stat(name, dir_fd=above, follow_symlinks=False)
             if is_directory(found):
                 return found.st_dev != _device_of_root()
+        directory = os.path.dirname(directory)
+    return False
+
+
+def is_closed(directory: str) -> bool:
+    """Whether what is in a directory is closed to others than its owner's group, by one above."""
+    while directory != "/":
+        if not os.stat(directory, follow_symlinks=False).st_mode & stat.S_IXOTH:
+            return True
         directory = os.path.dirname(directory)
     return False
 

@@ -106,6 +106,7 @@ class TreeState:
         self._write(_LAST, json.dumps(_encode(look), separators=(",", ":")).encode())
 
     def _write(self, name: str, content: bytes) -> None:
+        os.makedirs(self._path, mode=0o755, exist_ok=True)
         with files.directory(self._path) as directory:
             files.write_atomically(directory, name, content)
 

@@ -38,7 +38,7 @@ def put(path: str, node: Node, source: int = -1) -> int:
         if node.kind is NodeKind.DIRECTORY:
             _put_directory(parent, name, node, uid, gid)
         else:
-            temporary = f"{files.TEMPORARY}{os.urandom(8).hex()}"
+            temporary = f"{tree.TEMPORARY}{os.urandom(8).hex()}"
             try:
                 if node.kind is NodeKind.LINK:
                     os.symlink(str(node.target), temporary, dir_fd=parent)
