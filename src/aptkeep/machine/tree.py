@@ -162,7 +162,7 @@ class Scanner:
 
 
 def exclusion(patterns: Iterable[str], never: Iterable[str]) -> Callable[[str], bool]:
-    """Whether a path, or a directory above it, matches one of the shell `patterns` or is in `never`."""
+    """Whether a path, or one above it, matches a shell pattern or is one of the paths `never`."""
     both = [form for pattern in patterns for form in (pattern, f"{pattern.rstrip('/')}/*")]
     expression = re.compile("|".join(map(fnmatch.translate, both)) or r"\Z.")
     paths = tuple(f"{path}/" for path in never)

@@ -12,6 +12,7 @@ import grp
 import hashlib
 import os
 import pwd
+import stat
 from typing import TYPE_CHECKING
 
 from aptkeep import files
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
     from aptkeep.model import Node
 
+_NOBODY = (1 << 32) - 1
+"""What chown(2) takes for "leave it"."""
 _CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -33,16 +36,17 @@ def put(path: str, node: Node, source: int = -1) -> int:
     Returns the time of its last change, nanoseconds since 1970. What is in the way goes, but for a
     directory that isn't empty. Raises OSError, and CorruptError where the content is another one.
     """
-    uid, gid = _uid(node.owner), _gid(node.group)
+    if node.kind is not NodeKind.DIRECTORY:
+        uid, gid = _uid(node.owner), _gid(node.group)
     with _parent(path) as (parent, name):
         if node.kind is NodeKind.DIRECTORY:
-            _put_directory(parent, name, node, uid, gid)
+            _put_directory(parent, name, node)
         else:
             temporary = f"{tree.TEMPORARY}{os.urandom(8).hex()}"
             try:
                 if node.kind is NodeKind.LINK:
                     os.symlink(str(node.target), temporary, dir_fd=parent)
-                    os.chown(temporary, uid, gid, dir_fd=parent, follow_symlinks=False)
+                    _give_link(parent, temporary, path, uid, gid)
                 else:
                     _write(parent, temporary, path, node, source, uid, gid)
                 _rename(parent, temporary, name)
@@ -62,7 +66,8 @@ def delete(path: str) -> None:
             os.rmdir(name, dir_fd=parent)
 
 
-def _put_directory(parent: int, name: str, node: Node, uid: int, gid: int) -> None:
+def _put_directory(parent: int, name: str, node: Node) -> None:
+    """Make a directory; where its owner isn't known here, what it's to hold is closed to others."""
     try:
         os.mkdir(name, 0o700, dir_fd=parent)
     except FileExistsError:
@@ -72,8 +77,19 @@ def _put_directory(parent: int, name: str, node: Node, uid: int, gid: int) -> No
             os.mkdir(name, 0o700, dir_fd=parent)
     descriptor = files.open_directory_at(parent, name)
     try:
-        os.fchown(descriptor, uid, gid)
+        os.fchown(descriptor, _uid(node.owner), _gid(node.group))
         os.fchmod(descriptor, node.mode)
+    finally:
+        os.close(descriptor)
+
+
+def _give_link(parent: int, name: str, path: str, uid: int, gid: int) -> None:
+    """Give a new link to its owner: it and nothing that was put in its place since."""
+    descriptor = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
+    try:
+        if not stat.S_ISLNK(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EAGAIN, "its directory changes while it is put back", path)
+        os.chown(f"/proc/self/fd/{descriptor}", uid, gid)  # fchown(2) refuses such a descriptor
     finally:
         os.close(descriptor)
 
@@ -126,12 +142,18 @@ def _parent(path: str) -> Iterator[tuple[int, str]]:
 def _make_directory(path: str) -> None:
     """Make a directory, and those above it, for root."""
     with _parent(path) as (above, name), contextlib.suppress(FileExistsError):
-        os.mkdir(name, 0o755, dir_fd=above)
+        os.mkdir(name, 0o700, dir_fd=above)
+        descriptor = files.open_directory_at(above, name)
+        try:
+            os.fchmod(descriptor, 0o755)  # whatever the umask
+        finally:
+            os.close(descriptor)
 
 
 def _uid(name: str) -> int:
-    if name.isdecimal():
-        return int(name)
+    number = _number(name)
+    if number is not None:
+        return number
     try:
         return pwd.getpwnam(name).pw_uid
     except KeyError:
@@ -139,9 +161,16 @@ def _uid(name: str) -> int:
 
 
 def _gid(name: str) -> int:
-    if name.isdecimal():
-        return int(name)
+    number = _number(name)
+    if number is not None:
+        return number
     try:
         return grp.getgrnam(name).gr_gid
     except KeyError:
         raise OSError(errno.ENOENT, f"this machine has no group {name}, which owns it") from None
+
+
+def _number(name: str) -> int | None:
+    """The uid or gid that stands for an account without a name."""
+    number = int(name) if name.isascii() and name.isdecimal() else -1
+    return number if 0 <= number < _NOBODY else None
