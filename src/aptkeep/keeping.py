@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from aptkeep.errors import AptkeepError, CorruptError, StoreFullError
 from aptkeep.machine import observe, shipped, tree
 from aptkeep.machine.state import State
-from aptkeep.machine.tree_state import Image, LastLook, TreeState
+from aptkeep.machine.tree_state import Image, LastLook, TreeState, identity
 from aptkeep.model import Node, NodeKind, Occasion
 from aptkeep.nodes import absorb_nodes, is_below, over_the_bound, settle_nodes
 from aptkeep.store import generations, log, trees
@@ -26,9 +26,11 @@ from aptkeep.store.tree import Directory, open_existing, open_store
 from aptkeep.words import counted, size, some
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
+    from collections.abc import Set as AbstractSet
 
     from aptkeep.machine.apt.config import Configuration
+    from aptkeep.machine.shipped import Shipped
     from aptkeep.machine.tree import Scan, Seen
     from aptkeep.model import Anchor, Generation
     from aptkeep.store.trees import Contents
@@ -82,7 +84,7 @@ def keep(
         same_store = generations.holds(store, look.last.anchor) if store else not look.last.anchor
         if look.unchanged and same_store and not touched:
             return Kept()
-        if store is None and not (look.differs or look.last.nodes):
+        if store is None and look.finds_nothing:
             state.save_last(LastLook(look.scan.sha256))
             return Kept()
     with open_store(home, relative, create=True) as store, trees.locked(store, timeout) as contents:
@@ -176,7 +178,7 @@ class _Look:
         self.scan: Scan = tree.Scanner(self._excluded).scan(self._roots)
         self.last = state.last()
         self.unchanged = self.scan.sha256 == self.last.sha256
-        self.shipped: dict[str, int] = {}
+        self.shipped: dict[str, tuple[int, ...]] = {}
         """What is as its package brought it."""
         self.troubles: dict[str, list[str]] = {}
         """What can't be kept, by reason."""
@@ -223,14 +225,20 @@ class _Look:
         paths, image = self.scan.paths, self._image
         return {path: seen for path, seen in paths.items() if not image.has(path, seen)}
 
-    def _gone(self) -> list[str]:
-        """What the image has, and is no longer there."""
+    def _gone(self, paths: AbstractSet[str]) -> list[str]:
+        """Those of `paths` that are no longer there."""
         return [
             path
-            for path in self._image.paths.keys() - self.scan.paths.keys()
+            for path in paths - self.scan.paths.keys()
             if any(is_below(path, root) for root in self._roots)
             and not (self._excluded(path) or self._is_unknown(path))
         ]
+
+    @property
+    def finds_nothing(self) -> bool:
+        """Whether all is as the image has it, and was so before."""
+        gone = self._gone(self._image.paths.keys())
+        return not (self.differs or gone or self.last.nodes)
 
     def changed_at(self, path: str) -> int:
         """When a path was last changed, nanoseconds since 1970; 0 where that's not to be relied on.
@@ -245,18 +253,23 @@ class _Look:
 
     def nodes(self, receive: Receive) -> dict[str, Node]:
         """All that isn't as the image has it, and wasn't brought by a package."""
-        nodes = {path: Node(NodeKind.GONE) for path in self._gone()}
+        image = self._image.paths.keys()
+        nodes = {path: Node(NodeKind.GONE) for path in self._gone(image)}
         new = {}
         for path, seen in self.differs.items():
             known = self.last.node(path, seen)
             if known is not None:
                 nodes[path] = known
-            elif self.last.shipped.get(path) == seen.ctime_ns:
-                self.shipped[path] = seen.ctime_ns
+            elif self.last.shipped.get(path) == identity(seen):
+                self.shipped[path] = identity(seen)
             else:
                 new[path] = seen
-        for path in self._as_shipped(new):
-            self.shipped[path] = new.pop(path).ctime_ns
+        deleted = self._gone((self.last.shipped.keys() | self.last.nodes.keys()) - image)
+        known = self._known({*new, *deleted, *map(os.path.dirname, deleted)})
+        nodes.update((p, Node(NodeKind.GONE)) for p in deleted if self._is_of_package(known, p))
+        for path in known.owners.keys() & new.keys():
+            if self._is_own(known, path, new[path]):
+                self.shipped[path] = identity(new.pop(path))
         fits = self._within_bounds(nodes, new)
         for path, seen in new.items():
             if path in fits:
@@ -293,16 +306,33 @@ class _Look:
             path = os.path.dirname(path)
         return path in self._unknown
 
-    def _as_shipped(self, new: dict[str, Seen]) -> list[str]:
+    def _known(self, found: Iterable[str]) -> Shipped:
         paths = self._configuration.paths
-        known = shipped.shipped(paths.dpkg_directory, paths.dpkg_status, new)
-        own = []
-        for path in known.owners:
-            file = new[path].kind is NodeKind.FILE
-            with suppress(OSError):
-                if known.is_own(path, _content(path, new[path]) if file else None):
-                    own.append(path)
-        return own
+        return shipped.shipped(paths.dpkg_directory, paths.dpkg_status, found)
+
+    def _is_of_package(self, known: Shipped, path: str) -> bool:
+        """Whether a package, which the image may lack, would bring what was deleted, or make it.
+
+        It brings what it ships; and whatever else was in a directory that it ships, its scripts
+        may have made.
+        """
+        if path in known.owners:
+            return True
+        return path not in self.last.shipped and os.path.dirname(path) in known.owners
+
+    def _is_own(self, known: Shipped, path: str, seen: Seen) -> bool:
+        """Whether a package's path is as the package brought it."""
+        # dpkg notes no modes and owners: they are what they were when the path was first seen.
+        first = self.last.shipped.get(path) or self._image.paths.get(path)
+        directory, file = (seen.kind is kind for kind in (NodeKind.DIRECTORY, NodeKind.FILE))
+        if first is not None and first[-3:] != seen[:3]:
+            upgraded = not directory and seen.ctime_ns <= known.unpacked.get(path, 0)
+            if not upgraded:
+                return False
+        with suppress(OSError):
+            modified = 0 if directory else seen.mtime_ns
+            return known.is_own(path, _content(path, seen) if file else None, modified)
+        return False
 
     def _within_bounds(self, nodes: dict[str, Node], new: dict[str, Seen]) -> set[str]:
         bound = self._configuration.settings.keep_limit

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -21,6 +22,7 @@ from aptkeep.record import take_baseline
 from aptkeep.store import trees
 from aptkeep.store.tree import open_store
 from unit.kept_paths import Keeper
+from unit.machine.test_dpkg import paragraph
 from unit.machines import STORE
 
 FILE, LINK, DIRECTORY, GONE = NodeKind.FILE, NodeKind.LINK, NodeKind.DIRECTORY, NodeKind.GONE
@@ -345,6 +347,132 @@ class TestBounds:
         keeper.put("old", "1" * 11)
         keeper.keep()
         assert keeper.nodes()["old"].size == 9
+
+
+class TestPackages:
+    """What is just what a package brought comes back with it."""
+
+    @pytest.fixture(autouse=True)
+    def package(self, keeper: Keeper) -> None:
+        """`web` is installed, and has a conffile, a file, a link and a directory."""
+        self.unpack(keeper)
+        keeper.keep()
+        assert keeper.nodes() == {}
+
+    def unpack(self, keeper: Keeper, version: str = "1") -> None:
+        """What dpkg does."""
+        content = f"of {version}"
+        keeper.put("web.conf", content)
+        keeper.put("tool", content, 0o755)
+        keeper.put("d/empty", None)
+        link = keeper.kept / "current"
+        link.unlink(missing_ok=True)
+        link.symlink_to(f"version-{version}")
+        for name in ("web.conf", "tool", "current"):
+            os.utime(keeper.kept / name, (1000, 1000), follow_symlinks=False)
+        md5 = hashlib.md5(content.encode(), usedforsecurity=False).hexdigest()
+        names = ("web.conf", "tool", "current", "d", "d/empty")
+        info = "var/lib/dpkg/info"
+        keeper.root.write(f"{info}/web.list", "".join(f"{keeper.path(n)}\n" for n in names))
+        keeper.root.write(f"{info}/web.md5sums", f"{md5}  {keeper.path('tool')[1:]}\n")
+        conffile = f"Conffiles:\n {keeper.path('web.conf')} {md5}\n"
+        keeper.packages["web"] = paragraph("web", "install ok installed", version, more=conffile)
+        keeper.install("other")
+
+    def remove(self, keeper: Keeper) -> None:
+        """What `dpkg --purge` does."""
+        for name in ("web.conf", "tool", "current", "d"):
+            keeper.delete(name)
+        for path in (keeper.root.path / "var/lib/dpkg/info").iterdir():
+            path.unlink()
+        keeper.purge("web")
+
+    def test_content(self, keeper: Keeper) -> None:
+        keeper.put("web.conf", "changed")
+        keeper.put("tool", "changed", 0o755)
+        keeper.keep()
+        assert keeper.kinds() == {"web.conf": FILE, "tool": FILE}
+        self.unpack(keeper)
+        keeper.keep()
+        assert keeper.nodes() == {}
+
+    def test_modes(self, keeper: Keeper) -> None:
+        (keeper.kept / "web.conf").chmod(0o600)
+        (keeper.kept / "d/empty").chmod(0o700)
+        keeper.keep()
+        assert keeper.kinds() == {"web.conf": FILE, "d/empty": DIRECTORY}
+
+    def test_link(self, keeper: Keeper) -> None:
+        (keeper.kept / "current").unlink()
+        (keeper.kept / "current").symlink_to("version-0")
+        keeper.keep()
+        assert keeper.kinds() == {"current": LINK}
+
+    def test_upgrade_is_no_change(self, keeper: Keeper) -> None:
+        self.unpack(keeper, "2")
+        keeper.keep()
+        assert keeper.nodes() == {}
+
+    def test_deletion(self, keeper: Keeper) -> None:
+        keeper.delete("web.conf")
+        keeper.delete("d")
+        keeper.keep()
+        assert keeper.kinds() == {"web.conf": GONE, "d": GONE, "d/empty": GONE}
+        keeper.put("other", "1")
+        keeper.keep()
+        assert keeper.kinds()["web.conf"] is GONE
+        self.unpack(keeper)
+        keeper.keep()
+        assert keeper.kinds() == {"other": FILE}
+
+    def test_deletion_of_what_was_changed_before(self, keeper: Keeper) -> None:
+        keeper.put("web.conf", "changed")
+        keeper.keep()
+        keeper.delete("web.conf")
+        keeper.keep()
+        assert keeper.kinds() == {"web.conf": GONE}
+
+    def test_the_package_goes(self, keeper: Keeper) -> None:
+        keeper.delete("web.conf")
+        keeper.keep()
+        keeper.put("web.conf", "again")
+        keeper.keep()
+        self.remove(keeper)
+        keeper.keep()
+        assert keeper.nodes() == {}
+
+    def test_deleted_again_on_the_next_root(self, keeper: Keeper) -> None:
+        keeper.delete("web.conf")
+        keeper.put("tool", "changed", 0o755)
+        keeper.keep()
+        wanted = keeper.nodes()
+        keeper.start()
+        for path in (keeper.root.path / "var/lib/dpkg/info").glob("*"):
+            path.unlink()
+        self.unpack(keeper)
+        assert keeper.restore() == []
+        assert "web.conf" not in keeper.there()
+        keeper.put("new", "1")
+        keeper.keep()
+        assert keeper.nodes().items() >= wanted.items()
+        keeper.put("web.conf", "of 1")
+        keeper.keep()
+        assert "web.conf" not in keeper.nodes()
+
+    def test_of_the_image(self, keeper: Keeper) -> None:
+        """The package came with the image."""
+        self.remove(keeper)
+        keeper.keep()
+        self.unpack(keeper)
+        take_baseline(keeper.configuration)
+        (Path(keeper.root.paths.state) / "kept.json").unlink()
+        (keeper.kept / "tool").chmod(0o700)
+        (keeper.kept / "d").chmod(0o700)
+        os.utime(keeper.kept / "web.conf")
+        (keeper.kept / "current").unlink()
+        (keeper.kept / "current").symlink_to("version-0")
+        keeper.keep()
+        assert keeper.kinds() == {"tool": FILE, "d": DIRECTORY, "current": LINK}
 
 
 class TestPrivacy:

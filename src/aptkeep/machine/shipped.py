@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -25,16 +26,19 @@ class Shipped:
     """The package that ships a path, or made it through ucf(1)."""
     digests: Mapping[str, str] = field(default_factory=dict)
     """The MD5 of a file as its package ships it, in hexadecimal, where dpkg knows it."""
+    unpacked: Mapping[str, int] = field(default_factory=dict)
+    """When the package of a path was last unpacked, nanoseconds since 1970."""
 
-    def is_own(self, path: str, content: Iterable[bytes] | None) -> bool:
+    def is_own(self, path: str, content: Iterable[bytes] | None, mtime_ns: int = 0) -> bool:
         """Whether a path is its package's, unaltered. `content`: a file's, in pieces; else None.
 
-        A link or a directory that a package has, and a file of which dpkg knows no MD5, is.
+        A link that a package has, and a file of which dpkg knows no MD5, is, unless it was modified
+        after its package came: dpkg gives both the time stamp that they have in the package.
         """
         if path not in self.owners:
             return False
         if content is None or path not in self.digests:
-            return True
+            return mtime_ns <= self.unpacked.get(path, mtime_ns)
         digest = hashlib.md5(usedforsecurity=False)  # dpkg has no other one
         for piece in content:
             digest.update(piece)
@@ -52,6 +56,7 @@ def shipped(dpkg_directory: str, status_file: str, paths: Iterable[str]) -> Ship
     if not aliases:
         return Shipped()
     found = dpkg.owners(dpkg_directory, aliases)
+    times = _unpacked(dpkg_directory, set(found.values()))
     owners = {aliases[path]: package for path, package in found.items()}
     digests = {}
     for package in set(found.values()):
@@ -60,7 +65,19 @@ def shipped(dpkg_directory: str, status_file: str, paths: Iterable[str]) -> Ship
                 digests[aliases[path]] = md5
     own = [*_conffiles(status_file), *_made_through_ucf(os.path.dirname(dpkg_directory))]
     digests.update((path, md5) for path, md5 in own if path in owners)
-    return Shipped(owners, digests)
+    unpacked = {path: times[package] for path, package in owners.items() if package in times}
+    return Shipped(owners, digests, unpacked)
+
+
+def _unpacked(dpkg_directory: str, packages: set[str]) -> dict[str, int]:
+    """When dpkg last wrote the list of each package: it does so when its files are there."""
+    times: dict[str, int] = {}
+    with suppress(FileNotFoundError), os.scandir(os.path.join(dpkg_directory, "info")) as entries:
+        for entry in entries:
+            package = entry.name.removesuffix(".list").partition(":")[0]
+            if entry.name.endswith(".list") and package in packages:
+                times[package] = max(entry.stat().st_mtime_ns, times.get(package, 0))
+    return times
 
 
 def _md5sums(dpkg_directory: str, package: str) -> list[tuple[str, str]]:

@@ -29,22 +29,24 @@ class Image:
 
     roots: tuple[str, ...] = ()
     paths: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-    """Of each path the time of its last change; of a directory mode, uid and gid."""
+    """The `identity` of each path."""
 
     def has(self, path: str, seen: Seen) -> bool:
         """Whether what was seen is as the image has it."""
-        return self.paths.get(path) == _identity(seen)
+        return self.paths.get(path) == identity(seen)
 
     def join(self, roots: list[str], seen: Mapping[str, Seen]) -> Image:
         """This, and what the image has below further directories."""
-        more = {path: _identity(found) for path, found in seen.items()}
+        more = {path: identity(found) for path, found in seen.items()}
         return Image((*self.roots, *roots), {**self.paths, **more})
 
 
-def _identity(seen: Seen) -> tuple[int, ...]:
-    if seen.kind is NodeKind.DIRECTORY:
-        return (seen.mode, seen.uid, seen.gid)
-    return (seen.ctime_ns,)
+def identity(seen: Seen) -> tuple[int, ...]:
+    """Mode, uid and gid, after the time of the last change; but for a directory's, which others
+    change with each name in it.
+    """
+    whose = (seen.mode, seen.uid, seen.gid)
+    return whose if seen.kind is NodeKind.DIRECTORY else (seen.ctime_ns, *whose)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +57,8 @@ class LastLook:
     """Of the scan, so that nothing needs to be done while nothing changes."""
     nodes: Mapping[str, tuple[int, Node]] = field(default_factory=dict)
     """What is not as the image has it, with the time in nanoseconds of its last change."""
-    shipped: Mapping[str, int] = field(default_factory=dict)
-    """What is as its package brought it, with the same time."""
+    shipped: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """What is as its package brought it, with its `identity`."""
     troubles: tuple[str, ...] = ()
     """What could not be kept: each is said once."""
     anchor: Anchor | None = None
@@ -142,7 +144,7 @@ def _decode(document: dict[str, Any]) -> LastLook:
             path: (ctime_ns, Node(NodeKind(kind), *rest))
             for path, (ctime_ns, kind, *rest) in document["nodes"].items()
         },
-        document["shipped"],
+        {path: tuple(found) for path, found in document["shipped"].items()},
         tuple(document["troubles"]),
         Anchor(*document["anchor"]) if document["anchor"] else None,
     )
