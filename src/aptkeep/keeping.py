@@ -26,7 +26,7 @@ from aptkeep.store.tree import Directory, open_existing, open_store
 from aptkeep.words import counted, size, some
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterator
     from collections.abc import Set as AbstractSet
 
     from aptkeep.machine.apt.config import Configuration
@@ -257,19 +257,15 @@ class _Look:
         nodes = {path: Node(NodeKind.GONE) for path in self._gone(image)}
         new = {}
         for path, seen in self.differs.items():
-            known = self.last.node(path, seen)
-            if known is not None:
-                nodes[path] = known
+            as_before = self.last.node(path, seen)
+            if as_before is not None:
+                nodes[path] = as_before
             elif self.last.shipped.get(path) == identity(seen):
                 self.shipped[path] = identity(seen)
             else:
                 new[path] = seen
         deleted = self._gone((self.last.shipped.keys() | self.last.nodes.keys()) - image)
-        known = self._known({*new, *deleted, *map(os.path.dirname, deleted)})
-        nodes.update((p, Node(NodeKind.GONE)) for p in deleted if self._is_of_package(known, p))
-        for path in known.owners.keys() & new.keys():
-            if self._is_own(known, path, new[path]):
-                self.shipped[path] = identity(new.pop(path))
+        nodes.update((path, Node(NodeKind.GONE)) for path in self._left_to_packages(new, deleted))
         fits = self._within_bounds(nodes, new)
         for path, seen in new.items():
             if path in fits:
@@ -306,9 +302,15 @@ class _Look:
             path = os.path.dirname(path)
         return path in self._unknown
 
-    def _known(self, found: Iterable[str]) -> Shipped:
+    def _left_to_packages(self, new: dict[str, Seen], deleted: list[str]) -> list[str]:
+        """Take out of `new` what packages brought; what was `deleted` that they would bring."""
         paths = self._configuration.paths
-        return shipped.shipped(paths.dpkg_directory, paths.dpkg_status, found)
+        asked = {*new, *deleted, *map(os.path.dirname, deleted)}
+        known = shipped.shipped(paths.dpkg_directory, paths.dpkg_status, asked)
+        for path in known.owners.keys() & new.keys():
+            if self._is_own(known, path, new[path]):
+                self.shipped[path] = identity(new.pop(path))
+        return [path for path in deleted if self._is_of_package(known, path)]
 
     def _is_of_package(self, known: Shipped, path: str) -> bool:
         """Whether a package, which the image may lack, would bring what was deleted, or make it.

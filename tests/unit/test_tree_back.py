@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import stat
 from dataclasses import replace
 
@@ -157,19 +158,19 @@ class TestWhatFails:
 
     def test_owner_that_comes_later(self, used: Keeper, monkeypatch: pytest.MonkeyPatch) -> None:
         wanted = used.nodes()
-        known = tree_write.pwd.getpwnam
+        known = pwd.getpwnam
 
         def unknown(name: str) -> None:
             raise KeyError(name)
 
         used.start()
-        monkeypatch.setattr(tree_write.pwd, "getpwnam", unknown)
+        monkeypatch.setattr(pwd, "getpwnam", unknown)
         pending = used.restore()
         assert {entry.subject for entry in pending} >= {used.path("a"), used.path("bin/tool")}
         assert all("this machine has no user" in entry.reason for entry in pending)
         used.keep()
         assert used.nodes() == wanted
-        monkeypatch.setattr(tree_write.pwd, "getpwnam", known)
+        monkeypatch.setattr(pwd, "getpwnam", known)
         assert used.restore() == []
         used.keep()
         assert used.nodes() == wanted

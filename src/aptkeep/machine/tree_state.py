@@ -42,8 +42,9 @@ class Image:
 
 
 def identity(seen: Seen) -> tuple[int, ...]:
-    """Mode, uid and gid, after the time of the last change; but for a directory's, which others
-    change with each name in it.
+    """Mode, uid and gid; before them the time of the last change, but not a directory's.
+
+    That changes with each name in it.
     """
     whose = (seen.mode, seen.uid, seen.gid)
     return whose if seen.kind is NodeKind.DIRECTORY else (seen.ctime_ns, *whose)
