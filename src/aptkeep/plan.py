@@ -24,7 +24,7 @@ from aptkeep.model import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     Offered = Mapping[str, tuple[str, ...]]
     """The versions of each package that apt can get here, its candidate first."""
@@ -134,6 +134,12 @@ NOT_ANY_MORE = "is not offered any more"
 """What is said of a version that can't be had."""
 
 
+def _above(path: str) -> Iterator[str]:
+    """The directories that a path is in, which may have to be made."""
+    while path := path.rpartition("/")[0]:
+        yield path
+
+
 def subject_of(step: Step) -> str:
     """What a step is about: a package, an architecture or a file."""
     return step.path if isinstance(step, (PutFile, DeleteFile, PutNode, DeleteNode)) else step.name
@@ -169,7 +175,9 @@ class Plan:
                 architectures.add(step.name)
             elif isinstance(step, (PutFile, DeleteFile)):
                 files.add(step.path)
-            elif isinstance(step, (PutNode, DeleteNode)):
+            elif isinstance(step, PutNode):
+                nodes |= {step.path, *_above(step.path)}
+            elif isinstance(step, DeleteNode):
                 nodes.add(step.path)
             else:
                 packages.add(step.name)

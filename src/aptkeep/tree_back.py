@@ -109,13 +109,13 @@ class TreeBack:
         nodes = dict(self._last.nodes)
         for gone in delete:
             attempt(gone.path, partial(tree_write.delete, gone.path), reasons)
-            nodes[gone.path] = (0, Node(NodeKind.GONE))
+            nodes.pop(gone.path, None)
+            if gone.path in self.nodes:  # else it undoes what only another generation wants
+                nodes[gone.path] = (0, Node(NodeKind.GONE))
         for number, step in enumerate(put):
             reporter.progress(100 * number / len(put), step.path)
             attempt(step.path, partial(self._put, step, nodes), reasons)
-        # A deletion that undoes what only another generation wants is nobody's wish.
-        kept = {p: n for p, n in nodes.items() if n[1].kind is not NodeKind.GONE or p in self.nodes}
-        self._last = replace(self._last, sha256="", nodes=kept)
+        self._last = replace(self._last, sha256="", nodes=nodes)
         self._state.save_last(self._last)
 
     def left(self) -> NodeSteps:
@@ -144,20 +144,11 @@ class TreeBack:
 
     def _here(self, path: str, wanted: Node) -> Node | None:
         """What is at a path; a file is read only where it could be what is wanted."""
-        seen = tree.look(path)
-        if seen is None:
-            return None
-        known = self._last.node(path, seen)
-        if known is not None:
-            return known
-        if seen.kind is not NodeKind.FILE:
-            return tree.node(path, seen) or Node(NodeKind.FILE)
-        if wanted.kind is not NodeKind.FILE or seen.size != wanted.size:
-            return Node(NodeKind.FILE)
         try:
-            return _file(path, seen)
-        except OSError:
-            return Node(NodeKind.FILE)  # it changes, or can't be read: not what is wanted
+            seen = tree.look(path)
+        except PermissionError:  # we aren't root: it's as it was seen by root
+            return self._last.nodes[path][1] if path in self._last.nodes else None
+        return None if seen is None else self._last.node(path, seen) or _read(path, seen, wanted)
 
 
 def _is_full(path: str) -> bool:
@@ -166,6 +157,19 @@ def _is_full(path: str) -> bool:
         return not os.path.islink(path) and bool(os.listdir(path))
     except OSError:
         return False
+
+
+def _read(path: str, seen: Seen, wanted: Node) -> Node:
+    """What is there; of a file that can't be what is wanted, only that it's a file."""
+    other = Node(NodeKind.FILE)
+    if seen.kind is not NodeKind.FILE:
+        return tree.node(path, seen) or other
+    if wanted.kind is not NodeKind.FILE or seen.size != wanted.size:
+        return other
+    try:
+        return _file(path, seen) or other
+    except OSError:
+        return other  # it changes, or can't be read
 
 
 def _file(path: str, seen: Seen) -> Node | None:

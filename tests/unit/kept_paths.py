@@ -84,12 +84,12 @@ class Keeper(Machine):
         """What a hook does for kept paths."""
         return keep(self.configuration, "DPkg::Post-Invoke")
 
-    def restore(self, number: int | None = None) -> list[Pending]:
-        """What a start does for kept paths: of the newest generation, or another; what is left."""
+    def restore(self, undone: int | None = None) -> list[Pending]:
+        """What a start does for kept paths; with `undone`, after a rollback. What is left."""
         self.reasons.clear()
         with open_store(str(self.home), STORE) as store:
-            current = generations.newest(store).manifest
-            target = current if number is None else generations.load(store, number).manifest
+            target = generations.newest(store).manifest
+            current = target if undone is None else generations.load(store, undone).manifest
             back = TreeBack(self.configuration, store, current, target, self.reasons)
             todo = Plan(tuple(back.steps()))
             if todo.steps:
@@ -100,6 +100,13 @@ class Keeper(Machine):
             left = back.left()
         pending = [Pending(s.path, self.reasons.get(s.path, "")) for s in left]
         return [*back.set_aside, *pending]
+
+    def roll_back(self, number: int) -> list[Pending]:
+        """What `rollback` does; what is left."""
+        older, undone = self.generation(number), self.numbers()[-1]
+        with open_store(str(self.home), STORE) as store:
+            generations.write(store, older.occasion, older.platform, older.manifest)
+        return self.restore(undone)
 
     def nodes(self, manifest: Manifest | None = None) -> dict[str, Node]:
         """What is wanted by now below the kept path, by relative path."""

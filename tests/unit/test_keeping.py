@@ -542,8 +542,18 @@ class TestAddedLater:
         keeper.install("cowsay")
         keeper.record()
         keeper.keep()
-        keeper.restore(1)
+        keeper.roll_back(1)
         assert keeper.there() == {"bin": None, "lib": None, "lib/image": "1"}
+
+    def test_directories_that_a_restore_makes_are_no_wishes(self, keeper: Keeper) -> None:
+        keeper.keep()
+        wanted, numbers = keeper.nodes(), keeper.numbers()
+        keeper.start({})
+        assert keeper.restore() == []
+        keeper.keep()
+        keeper.put("lib/new", "1")
+        keeper.keep()
+        assert (keeper.nodes(), keeper.numbers()) == (wanted, numbers)
 
     def test_reading_changes_nothing(self, keeper: Keeper) -> None:
         kept_image = Path(keeper.root.paths.state) / "kept-image"

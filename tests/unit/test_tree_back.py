@@ -213,14 +213,27 @@ class TestRollback:
         return keeper
 
     def test_what_is_new_goes_and_what_was_changed_is_as_before(self, twice: Keeper) -> None:
-        (entry,) = twice.restore(1)
+        (entry,) = twice.roll_back(1)
         assert entry.subject == twice.path("image")
         assert "next fresh root" in entry.reason
         assert twice.there() == {"one": "1", "image": "2", "closed": None}
 
+    def test_what_can_not_be_undone_here_is_no_wish(self, keeper: Keeper) -> None:
+        keeper.start({"image": "1", "other": "1"})
+        keeper.put("new", "1")
+        keeper.keep()
+        keeper.delete("image")
+        keeper.put("new", "2")
+        keeper.keep()
+        older = keeper.nodes(keeper.generation(1).manifest)
+        keeper.roll_back(1)
+        keeper.put("other", "2")
+        keeper.keep()
+        assert keeper.nodes() == {**older, "other": keeper.nodes()["other"]}
+
     def test_a_file_of_the_users_is_left(self, twice: Keeper) -> None:
         twice.put("d/mine", "1")
-        twice.restore(1)
+        twice.roll_back(1)
         assert twice.there()["d/mine"] == "1"
         assert "d/two" not in twice.there()
 

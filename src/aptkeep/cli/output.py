@@ -307,10 +307,12 @@ def shown(result: Shown, *, json_wanted: bool) -> None:
     generation = result.generation
     if json_wanted:
         # Imported here: only this needs the disk format.
+        from aptkeep.model import Manifest  # noqa: PLC0415
         from aptkeep.store.format.codec import to_document  # noqa: PLC0415
 
         as_json(
             manifest=to_document(generation) if generation else None,
+            kept_paths=[_wish_json(wish) for wish in wishes(Manifest(), result.nodes)],
             sources=[_source_json(source) for source in result.sources],
         )
         return

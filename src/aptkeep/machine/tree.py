@@ -179,10 +179,15 @@ def resolved(roots: Iterable[str]) -> list[str]:
 
 
 def look(path: str) -> Seen | None:
-    """What is at a path, reached without following links below its first directory; else None."""
+    """What is at a path, reached without following links; None where nothing is.
+
+    Raises PermissionError where only others may know.
+    """
     try:
         with parent(path) as (above, name):
             return _seen(os.stat(name, dir_fd=above, follow_symlinks=False))
+    except PermissionError:
+        raise
     except OSError:
         return None
 
