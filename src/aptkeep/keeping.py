@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache, cached_property, partial
@@ -175,6 +176,7 @@ class _Look:
         self._state = state
         self._roots = _roots(configuration, home)
         self._excluded = _exclusion(configuration, home)
+        self._settled = time.time_ns() - _TICK
         self.scan: Scan = tree.Scanner(self._excluded).scan(self._roots)
         self.last = state.last()
         self.unchanged = self.scan.sha256 == self.last.sha256

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from aptkeep import keeping
 from aptkeep.keeping import Kept, keep
 from aptkeep.machine import tree
 from aptkeep.machine.tree_state import LastLook, TreeState
@@ -143,5 +144,6 @@ class Keeper(Machine):
 
 
 def on_this_device(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let what is in `directory` lie on the device of `/`."""
+    """Let what is in `directory` lie on the device of `/`, and never be changed just now."""
     monkeypatch.setattr(tree, "_device_of_root", lambda: directory.stat().st_dev)
+    monkeypatch.setattr(keeping, "_TICK", -(10**12))

@@ -157,6 +157,26 @@ class TestNothingChanged:
         keeper.keep()
         assert opened == {keeper.path("b")}
 
+    def test_what_was_changed_just_now_is_looked_at_again(
+        self, keeper: Keeper, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It may be changed once more at the same time, as the file system's clock has it."""
+        path = keeper.put("a", "1")
+        monkeypatch.setattr(keeping, "_TICK", 10**12)
+        keeper.keep()
+        real = os.stat
+        changed = path.stat()
+        path.write_text("2")
+
+        def same_time(path: int | str, **options: Any) -> os.stat_result:  # noqa: ANN401 - as os.stat
+            return changed if path == "a" else real(path, **options)
+
+        monkeypatch.setattr(os, "stat", same_time)
+        monkeypatch.setattr(tree, "check_unchanged", lambda *_: None)
+        old = keeper.nodes()
+        keeper.keep()
+        assert keeper.nodes()["a"].sha256 != old["a"].sha256
+
     def test_touched_file_makes_no_generation(self, keeper: Keeper) -> None:
         keeper.put("a", "1")
         keeper.keep()
