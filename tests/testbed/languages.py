@@ -64,6 +64,11 @@ def rust() -> Image:
     return _with("trixie", "rust", "cargo")
 
 
+def shells() -> Image:
+    """fish and zsh beside bash and dash, and what makes and runs a ./configure, on trixie."""
+    return _with("trixie", "shells", "autoconf", "fish", "make", "zsh")
+
+
 def r() -> Image:
     """R with what compiles C, on trixie, and the repository `CRAN`."""
     tools = _with("trixie", "r", "gcc", "libc6-dev", "make", "r-base-core", "xz-utils")
