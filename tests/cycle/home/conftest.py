@@ -4,13 +4,13 @@
 | --- | --- |
 | installed, upgraded, failed, removed, purged: /etc is whole, and in the end as before | `test_package` |
 | what users install has its programs on PATH, in every shell; root is left alone | `test_shells` |
-| installed by a user, it is there after a stop; the user's own setting wins; a purge leaves no trace | `test_python`, `test_r`, `test_node`, `test_ruby`, `test_compiled` |
+| what users install is there after a stop, their own settings win | `test_python`, `test_r` … |
+| a purge leaves each tool as it was | the same |
 | conda's file says what conda's documentation wants said | `test_conda` |
-"""  # noqa: E501
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -30,13 +30,11 @@ class MakeMachine(Protocol):
 
 
 @pytest.fixture
-def make_machine(
-    make_workstation: MakeWorkstation, aptkeep_home_deb: Path
-) -> Iterator[MakeMachine]:
+def make_machine(make_workstation: MakeWorkstation, aptkeep_home_deb: Path) -> MakeMachine:
     """A factory of workstations with aptkeep-home."""
 
     def make(image: Image) -> Workstation:
         made = make_workstation(languages.with_packages(image, aptkeep_home_deb))
         return made.boot(network=False)
 
-    yield make
+    return make

@@ -15,13 +15,14 @@ from testbed.workstation import Workstation
 
 pytestmark = only_on("trixie")
 
-REPOSITORY = f'options(repos = "file://{languages.CRAN}")'
+REPOSITORY = f'options(repos = c(CRAN = "file://{languages.CRAN}"))'
 LIBRARY = "R/x86_64-pc-linux-gnu-library/*"
 # What BiocManager asks bioconductor.org for, with which it chooses further repositories.
 _BIOCONDUCTOR = """\
 release_version: "3.21"
 devel_version: "3.22"
 r_ver_for_bioc_ver:
+  "3.20": "4.4"
   "3.21": "4.5"
   "3.22": "4.5"
 """
@@ -73,9 +74,9 @@ def test_it_says_nothing_and_reads_the_machines_own_profile(machine: Workstation
     [
         ("export R_LIBS_USER=NULL", "/usr/local/lib/R/site-library"),
         (f"export R_LIBS_USER={HOME}/mine:{HOME}/other", f"{HOME}/mine"),
-        ("export R_LIBS=/tmp", "/tmp"),
+        ("export R_LIBS=/srv", "/srv"),
         (f"echo R_LIBS_USER={HOME}/mine > .Renviron", f"{HOME}/mine"),
-        ("""echo '.libPaths("/tmp", FALSE)' > .Rprofile""", "/tmp"),
+        ("""echo '.libPaths("/srv", FALSE)' > .Rprofile""", "/srv"),
     ],
 )
 def test_the_users_own_setting_wins(machine: Workstation, own: str, first: str) -> None:

@@ -13,7 +13,7 @@ from testbed.workstation import Workstation
 OURS = [f"{HOME}/.local/bin", f"{HOME}/.cargo/bin", f"{HOME}/go/bin"]
 SCRIPT = "/usr/share/aptkeep-home/environment.sh"
 SITE = "/usr/share/aptkeep-home/config.site"
-GAMES = ["/usr/local/games", "/usr/games"]
+SYSTEM = ["/usr/local/bin", "/usr/bin", "/bin", "/usr/local/games", "/usr/games"]
 SWITCHES = "/etc/default/aptkeep-home"
 ASK = 'printf \'%s\\n\' "$PATH" "$CONFIG_SITE"'
 
@@ -36,7 +36,7 @@ def path_of(said: str) -> list[str]:
 @pytest.mark.parametrize("shell", ["bash", "sh"])
 def test_login_shell_has_them(machine: Workstation, shell: str) -> None:
     said = machine.run(shell, "-lc", ASK, user=USER)
-    assert path_of(said.stdout) == [*OURS, *"/usr/local/bin /usr/bin /bin".split(), *GAMES]
+    assert path_of(said.stdout) == [*OURS, *SYSTEM]
     assert said.lines[1] == SITE
     assert said.stderr == ""
 

@@ -1,0 +1,229 @@
+"""The package among others: installed, upgraded, failed, removed and purged."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cycle.home.living import DEB, install, login, state
+from testbed import commands, images, packages
+from testbed.fixtures import MakeWorkstation
+from testbed.images import HOME, USER
+from testbed.packages import TinyPackage
+from testbed.workstation import Workstation
+
+BASHRC = "/etc/bash.bashrc"
+BASHS_OWN = f"{BASHRC}.distrib"
+OURS = f"{HOME}/.local/bin"
+R_PROFILE = "/usr/lib/R/etc/Rprofile.site"
+
+
+@pytest.fixture
+def machine(make_workstation: MakeWorkstation, suite: str) -> Workstation:
+    """Nothing but the suite's own files, aptkeep-home not yet among them."""
+    return make_workstation(images.base(suite)).boot()
+
+
+@pytest.fixture
+def repack(aptkeep_home_deb: Path, tmp_path: Path) -> Path:
+    """A newer version of aptkeep-home, with the same content."""
+    tree = tmp_path / "tree"
+    commands.run("dpkg-deb", "--raw-extract", aptkeep_home_deb, tree)
+    control = tree / "DEBIAN/control"
+    control.write_text(control.read_text().replace("Version: ", "Version: 1000+"))
+    built = tmp_path / "newer.deb"
+    commands.run("dpkg-deb", "--root-owner-group", "-Znone", "--build", tree, built)
+    return built
+
+
+def bash_says(machine: Workstation, question: str = "echo $PATH") -> str:
+    """What an interactive bash that isn't a login shell says."""
+    return machine.run_tty("bash", "-ic", question, user=USER).stdout
+
+
+def put(machine: Workstation, package: TinyPackage, directory: Path) -> str:
+    """The path of a package's .deb on the machine."""
+    at = f"/root/{package.file_name}"
+    machine.copy_in(packages.build(package, directory), at)
+    return at
+
+
+def test_what_dpkg_says_is_no_more_than_of_any_other(
+    machine: Workstation, aptkeep_home_deb: Path
+) -> None:
+    """No question, no warning; once more over itself, the same."""
+    for expected in (4, 3):  # "Selecting previously unselected", the first time
+        done = install(machine, aptkeep_home_deb)
+        assert done.stderr == ""
+        said = [line for line in done.lines if not line.startswith("(Reading")]
+        assert len(said) == expected
+    removed = machine.run("dpkg", "--purge", "aptkeep-home")
+    assert removed.stderr == ""
+
+
+def test_installed_purged_nothing_is_left(machine: Workstation, aptkeep_home_deb: Path) -> None:
+    before, modified = state(machine), machine.stat(BASHRC).st_mtime_ns
+    install(machine, aptkeep_home_deb)
+    assert OURS in bash_says(machine)
+    install(machine, aptkeep_home_deb)
+    machine.run("dpkg", "--remove", "aptkeep-home")
+    assert OURS not in bash_says(machine)
+    assert OURS not in login(machine, "echo $PATH").stdout
+    install(machine, aptkeep_home_deb)
+    assert OURS in bash_says(machine)
+    machine.run("dpkg", "--purge", "aptkeep-home")
+    assert state(machine) == before
+    assert machine.stat(BASHRC).st_mtime_ns == modified
+
+
+def test_files_that_the_image_has_already_stay(
+    machine: Workstation, aptkeep_home_deb: Path
+) -> None:
+    own = {
+        "/etc/npmrc": "registry=https://npm.example.org\n",
+        "/etc/xdg/pip/pip.conf": "[global]\n",
+    }
+    for path, text in own.items():
+        machine.write(path, text)
+    before = state(machine)
+    done = install(machine, aptkeep_home_deb)
+    for path, text in own.items():
+        assert f"aptkeep-home: {path} is there already and stays as it is" in done.stderr
+        assert machine.read_text(path) == text
+    machine.run("dpkg", "--purge", "aptkeep-home")
+    assert state(machine) == before
+
+
+def test_what_was_removed_or_changed_stays_so(
+    machine: Workstation, aptkeep_home_deb: Path, repack: Path
+) -> None:
+    install(machine, aptkeep_home_deb)
+    machine.run("rm", "/etc/npmrc", "/etc/conda/condarc.d/aptkeep-home.yml")
+    machine.sh("echo APTKEEP_HOME_PATH=no > /etc/default/aptkeep-home")
+    before = state(machine)
+    install(machine, repack)
+    assert state(machine) == before
+    assert OURS not in bash_says(machine)
+
+
+class TestBashrc:
+    def test_what_the_image_wrote_before_holds_all_along(
+        self, machine: Workstation, aptkeep_home_deb: Path
+    ) -> None:
+        machine.sh(f"echo 'export IMAGE=before PATH=/opt/image:$PATH' >> {BASHRC}")
+        before = machine.read_text(BASHRC)
+        install(machine, aptkeep_home_deb)
+        path, image = bash_says(machine, "echo $PATH; echo $IMAGE").split()
+        assert image == "before"
+        assert path.startswith(f"{OURS}:")
+        assert "/opt/image:" in path
+        machine.run("dpkg", "--purge", "aptkeep-home")
+        assert machine.read_text(BASHRC) == before
+
+    @pytest.mark.parametrize("how", ["echo IMAGE=after >> {}", "sed -i '1i IMAGE=after' {}"])
+    def test_what_the_image_writes_afterwards_holds_and_is_not_lost(
+        self, machine: Workstation, aptkeep_home_deb: Path, how: str
+    ) -> None:
+        before = machine.read_text(BASHRC)
+        install(machine, aptkeep_home_deb)
+        machine.sh(how.format(BASHRC))
+        assert bash_says(machine, "echo $IMAGE").strip() == "after"
+        removed = machine.run("dpkg", "--purge", "aptkeep-home")
+        assert f"kept as {BASHRC}.aptkeep-home" in removed.stderr
+        assert "IMAGE=after" in machine.read_text(f"{BASHRC}.aptkeep-home")
+        assert machine.read_text(BASHRC) == before
+
+    def test_what_is_written_where_it_belongs_outlives_it(
+        self, machine: Workstation, aptkeep_home_deb: Path
+    ) -> None:
+        install(machine, aptkeep_home_deb)
+        machine.sh(f"echo IMAGE=own >> {BASHS_OWN}")
+        assert bash_says(machine, "echo $IMAGE").strip() == "own"
+        machine.run("dpkg", "--purge", "aptkeep-home")
+        assert bash_says(machine, "echo $IMAGE").strip() == "own"
+
+    def test_an_upgrade_of_bash_reaches_its_own_file(
+        self, machine: Workstation, aptkeep_home_deb: Path, tmp_path: Path
+    ) -> None:
+        """A package of that name with another conffile; that it lacks the program matters not."""
+        install(machine, aptkeep_home_deb)
+        version = machine.run("dpkg-query", "-Wf", "${Version}", "bash").stdout
+        newer = TinyPackage("bash", f"{version}+later", conffiles={BASHRC: "IMAGE=later\n"})
+        at = put(machine, newer, tmp_path)
+        machine.run("dpkg", "--force-depends", "-i", at, input="")
+        assert machine.read_text(BASHS_OWN) == "IMAGE=later\n"
+        assert machine.read_text(BASHRC) != "IMAGE=later\n"
+        machine.run("dpkg", "--purge", "aptkeep-home")
+        assert machine.read_text(BASHRC) == "IMAGE=later\n"
+
+
+class TestFailure:
+    """dpkg undoes an installation that fails while files are unpacked, and calls abort-install."""
+
+    # Comes with the same file, which dpkg doesn't let two packages have.
+    RIVAL = TinyPackage("rival", files={"/usr/share/aptkeep-home/pip.conf": "mine\n"})
+
+    def test_failed_installation_leaves_all_as_it_was(
+        self, machine: Workstation, aptkeep_home_deb: Path, tmp_path: Path
+    ) -> None:
+        machine.run("dpkg", "-i", put(machine, self.RIVAL, tmp_path))
+        before = state(machine)
+        machine.copy_in(aptkeep_home_deb, DEB)
+        failed = machine.run("dpkg", "-i", DEB, check=False)
+        assert "trying to overwrite" in failed.stderr
+        assert state(machine) == before
+        machine.run("dpkg", "--purge", "rival")
+        install(machine, aptkeep_home_deb)
+        assert OURS in bash_says(machine)
+
+    def test_failed_upgrade_leaves_all_in_force(
+        self, machine: Workstation, aptkeep_home_deb: Path, repack: Path, tmp_path: Path
+    ) -> None:
+        install(machine, aptkeep_home_deb)
+        before = state(machine)
+        # A file that only the newer version has, and that is somebody else's.
+        tree = tmp_path / "tree"
+        (tree / "usr/share/aptkeep-home/zz").write_text("new\n")
+        commands.run("dpkg-deb", "--root-owner-group", "-Znone", "--build", tree, repack)
+        rival = TinyPackage("rival", files={"/usr/share/aptkeep-home/zz": "mine\n"})
+        machine.run("dpkg", "-i", put(machine, rival, tmp_path))
+        machine.copy_in(repack, DEB)
+        failed = machine.run("dpkg", "-i", DEB, check=False)
+        assert "trying to overwrite" in failed.stderr
+        machine.run("dpkg", "--purge", "rival")
+        assert state(machine) == before
+        assert OURS in bash_says(machine)
+
+    def test_installation_that_fails_at_its_end_is_finished_later(
+        self, machine: Workstation, aptkeep_home_deb: Path
+    ) -> None:
+        before = state(machine)
+        # The postinst can't make its link where there's no directory.
+        machine.copy_in(aptkeep_home_deb, DEB)
+        machine.run("dpkg", "--unpack", DEB)
+        machine.run("rmdir", "/etc/xdg/pip")
+        machine.write("/etc/xdg/pip", "in the way\n")
+        assert machine.run("dpkg", "--configure", "-a", check=False).returncode != 0
+        assert OURS in bash_says(machine)
+        machine.run("rm", "/etc/xdg/pip")
+        machine.run("mkdir", "/etc/xdg/pip")
+        machine.run("dpkg", "--configure", "-a")
+        assert machine.exists("/etc/npmrc")
+        machine.run("dpkg", "--purge", "aptkeep-home")
+        assert state(machine) == before
+
+
+def test_r_that_comes_later_finds_its_profile_beside_ours(
+    machine: Workstation, aptkeep_home_deb: Path, tmp_path: Path
+) -> None:
+    """With the file of a package that is called as R's: what dpkg does doesn't depend on R."""
+    r = TinyPackage("r-base-core", files={R_PROFILE: "## R's\n"})
+    at = put(machine, r, tmp_path)
+    install(machine, aptkeep_home_deb)
+    machine.run("dpkg", "-i", at)
+    assert machine.read_text(f"{R_PROFILE}.distrib") == "## R's\n"
+    assert "aptkeep-home" in machine.read_text(R_PROFILE)
+    machine.run("dpkg", "--purge", "aptkeep-home")
+    assert machine.read_text(R_PROFILE) == "## R's\n"
+    assert not machine.exists(f"{R_PROFILE}.distrib")
