@@ -2,7 +2,7 @@
 
 | what must be true | where |
 | --- | --- |
-| installed, upgraded, failed, removed, purged: /etc is whole, and in the end as before | `test_package` |
+| installed, upgraded, failed, removed, purged: /etc is whole, then as before | `test_package` |
 | what users install has its programs on PATH, in every shell; root is left alone | `test_shells` |
 | what users install is there after a stop, their own settings win | `test_python`, `test_r` … |
 | a purge leaves each tool as it was | the same |
