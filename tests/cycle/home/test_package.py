@@ -177,6 +177,21 @@ class TestFailure:
         install(machine, aptkeep_home_deb)
         assert OURS in bash_says(machine)
 
+    @pytest.mark.parametrize("path", [BASHRC, R_PROFILE])
+    def test_where_somebody_else_diverts_a_file_it_is_not_installed(
+        self, machine: Workstation, aptkeep_home_deb: Path, path: str
+    ) -> None:
+        machine.sh(f"dpkg-divert --quiet --local --add --no-rename {path}")
+        before = state(machine)
+        machine.copy_in(aptkeep_home_deb, DEB)
+        failed = machine.run("dpkg", "-i", DEB, check=False)
+        assert "clashes with" in failed.stderr
+        assert state(machine) == before
+        assert machine.run("dpkg", "--audit").stdout == ""
+        machine.sh(f"dpkg-divert --quiet --remove --no-rename {path}")
+        install(machine, aptkeep_home_deb)
+        assert OURS in bash_says(machine)
+
     def test_failed_upgrade_leaves_all_in_force(
         self, machine: Workstation, aptkeep_home_deb: Path, repack: Path, tmp_path: Path
     ) -> None:

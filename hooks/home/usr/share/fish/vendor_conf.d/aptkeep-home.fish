@@ -2,7 +2,7 @@
 if set -q HOME; and test -n "$HOME"; and not test -O /etc
     set -l off
     if test -r /etc/default/aptkeep-home
-        set off (string match -r -g '^(APTKEEP_HOME_\w+)=no\s*$' < /etc/default/aptkeep-home)
+        set off (string replace -rf '^(APTKEEP_HOME_\w+)=no\s*$' '$1' < /etc/default/aptkeep-home)
     end
     if not contains APTKEEP_HOME_PATH $off
         set -l cargo $HOME/.cargo
