@@ -1,12 +1,13 @@
 # frozen_string_literal: true
 
-# Read by every `gem` command of Debian's Ruby, and by nothing else: for all but root, gems go to
-# Gem.user_dir, where every Ruby program looks for them anyway, and their programs to ~/.local/bin.
-# GEM_HOME, gemrc files and options win: these are defaults.
+# Read by every `gem` command of Debian's Ruby: for all but root, gems go to Gem.user_dir, where every
+# Ruby program looks for them anyway, and their programs to ~/.local/bin.  GEM_HOME, gemrc files and
+# options win: these are defaults.  Bundler reads it, too, in the middle of its work; it has places of
+# its own.
 settings = '/etc/default/aptkeep-home'
 off = File.readable?(settings) && File.foreach(settings).any?(/\AAPTKEEP_HOME_GEM=no\s*\z/)
 
-unless Process.euid.zero? || off
+unless Process.euid.zero? || off || defined?(Bundler)
   class << Gem
     system_dir = instance_method(:default_dir)
     upstream_path = instance_method(:default_path)
