@@ -88,8 +88,8 @@ def run(
 
     With `identity`, it is that user before the program is even loaded, so that nothing in
     `environment` (LD_PRELOAD) acts on root. With `timeout`, in seconds, it has a session of its
-    own, no terminal, and is killed with its process group when the time is over; what it leaves in
-    the background holding our pipe is not waited for.
+    own, no terminal, and is killed when the time is over. What it leaves in the background is not
+    waited for, but killed with it, unless that has made itself independent.
     """
     status_read = status_write = -1
     command = list(argv)
@@ -137,18 +137,20 @@ def _environment(extra: Mapping[str, str] | None) -> dict[str, str]:
 
 
 def _ended(process: subprocess.Popen[bytes], deadline: float | None) -> bool:
-    """Wait for the end of the process, at most until the deadline: then it's killed, and False."""
+    """Wait for the end of the process, at most until the deadline: then it's killed, and False.
+
+    What it left in its process group goes with it, as at the end of a terminal.
+    """
     if deadline is None:
         process.wait()
         return True
-    try:
+    with suppress(subprocess.TimeoutExpired):
         process.wait(max(0.0, deadline - time.monotonic()))
-    except subprocess.TimeoutExpired:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        return False
-    return True
+    in_time = process.returncode is not None
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    return in_time
 
 
 def _pump(

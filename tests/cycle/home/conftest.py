@@ -6,7 +6,8 @@
 | what users install has its programs on PATH, in every shell; root is left alone | `test_shells` |
 | what users install is there after a stop, their own settings win | `test_python`, `test_r` … |
 | a purge leaves each tool as it was | the same |
-| conda's file says what conda's documentation wants said | `test_conda` |
+| conda's file says what conda's documentation wants said; an environment survives | `test_conda` |
+| what `Pkg.add` installed is there after a stop | `test_julia` |
 """
 
 from __future__ import annotations

@@ -186,12 +186,14 @@ def test_what_hangs_or_breaks_costs_its_own_answer(machine: Workstation) -> None
     machine.write("/usr/local/bin/npm", "#!/bin/sh\nsleep 1000 & exec sleep 1000\n", 0o755)
     machine.write("/usr/local/bin/go", "#!/bin/sh\nyes | tr -d '\\n'\n", 0o755)
     machine.write("/usr/local/bin/cargo", "#!/bin/sh\necho no toolchain >&2; exit 1\n", 0o755)
-    machine.write(f"{HOME}/.bash_profile", "sleep 1000 &\nexport A=$'two\\nlines'\n", user=USER)
+    machine.write(f"{HOME}/.bash_profile", "sleep 1000 &\nexport PIPX_HOME=~/px\n", user=USER)
+    before = machine.pids()
     told = ask(machine, seconds=1.0)
     assert told["npm"].trouble == "npm didn't answer in time"
     assert told["go"].trouble == "go didn't answer in time"
     assert told["cargo"].trouble == "cargo can't be asked: no toolchain"
-    assert told["pipx"].path is not None
+    assert told["pipx"].path == f"{HOME}/px/venvs"
+    assert machine.pids() == before  # nothing is left running
 
     # A login that never ends, or leads elsewhere: then it's asked without.
     machine.write(f"{HOME}/.bash_profile", "exec sleep 1000\n", user=USER)

@@ -12,7 +12,8 @@ from aptkeep.machine.tools.session import open_session
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from aptkeep.machine.tools.session import Program, Session
+    from aptkeep.machine.tools.login import Program
+    from aptkeep.machine.tools.session import Session
 
     _Probe = Callable[[Session, Program], list[Destination]]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from aptkeep.machine.tools import advice
 from aptkeep.machine.tools.answers import last_path, marked, placed, silent, text, whole
 from aptkeep.machine.tools.destination import Destination, inside
-from aptkeep.machine.tools.session import Program
+from aptkeep.machine.tools.login import Program
 
 if TYPE_CHECKING:
     from aptkeep.machine.tools.session import Session

@@ -14,7 +14,8 @@ from aptkeep.machine.tools.answers import marked, placed, silent, text, texts, w
 if TYPE_CHECKING:
     from aptkeep.machine.run import Completed
     from aptkeep.machine.tools.destination import Destination
-    from aptkeep.machine.tools.session import Program, Session
+    from aptkeep.machine.tools.login import Program
+    from aptkeep.machine.tools.session import Session
 
 # In the order in which pip's InstallCommand.run decides: options out of pip.conf and the
 # environment, PEP 668, then user site or not, which includes its look at what is writable.
@@ -57,7 +58,8 @@ import json
 from conda.base.context import context
 context.__init__()
 print("\\naptkeep " + json.dumps(
-    {"env location": context.default_prefix, "envs directories": list(context.envs_dirs)}))
+    {"env location": context.default_prefix, "envs directories": list(context.envs_dirs),
+     "base environment": context.root_prefix}))
 """
 
 
@@ -66,9 +68,9 @@ def pip(session: Session, program: Program) -> list[Destination]:
     asked = "pip --version; pip config list"
     completed = _in_python(session, program, _PIP)
     answer = marked(completed.output)
-    if not answer:
-        return [silent(session, "pip", asked, completed)]
     path, refused = text(answer.get("path")), text(answer.get("refused"))
+    if not (path or refused):
+        return [silent(session, "pip", asked, completed)]
     remedy = advice.command("python3 -m venv ~/.venv && . ~/.venv/bin/activate")
     return [placed(session, "pip", asked, path, remedy, refused=refused)]
 
@@ -110,8 +112,13 @@ def _environments(
     if not (os.path.isabs(prefix) and directories):
         return [silent(session, tool, asked, completed)]
     own = "~/.conda/envs/work"
-    use = f"{tool} create --yes --prefix {own} && {tool} activate {own}"
-    # conda(1) documents `frozen` for bases that are not to be changed (CEP 22).
+    activate = f"{tool} activate {own}"
+    if "CONDA_SHLVL" not in session.environment:  # the shell doesn't know how to
+        base = text(answer.get("base environment"))
+        hook = f'eval "$({tool} shell hook --shell bash)" && {activate}'
+        activate = f". {base}/bin/activate {own}" if tool == "conda" else hook
+    use = f"{tool} create --yes --prefix {own} && {activate}"
+    # What is not to be changed says so by this file (conda's CEP 22).
     frozen = os.path.exists(os.path.join(prefix, "conda-meta", "frozen"))
     refused = f"{prefix} is frozen: {tool} installs into other environments only" if frozen else ""
     writable = [directory for directory in directories if session.writable(directory)]

@@ -8,38 +8,25 @@ from __future__ import annotations
 
 import os
 import pwd
-import re
-import shlex
 import shutil
-import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from aptkeep.machine.run import Identity, run
+from aptkeep.machine.tools import login
 from aptkeep.machine.tools.destination import inside
+from aptkeep.machine.tools.trust import only_roots
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from aptkeep.machine.run import Completed
+    from aptkeep.machine.tools.login import Program
 
 SECONDS = 20.0
 """How long a program may take to answer."""
 
-# What a terminal in a container inherits from the image's ENV, through PID 1, and what decides
-# where installations go. No more of it: it may hold secrets that the user was not given.
-_OF_THE_IMAGE = re.compile(
-    "PATH|LANG|XDG_(CONFIG|DATA)_HOME|VIRTUAL_ENV|CONFIG_SITE"
-    "|PIP_(BREAK_SYSTEM_PACKAGES|CONFIG_FILE|PREFIX|REQUIRE_VIRTUALENV|ROOT|TARGET|USER)"
-    "|PYTHON(NOUSERSITE|USERBASE)|PIPX_(BIN_DIR|HOME)"
-    "|CONDARC|CONDA_(DEFAULT_ENV|ENVS_DIRS|ENVS_PATH|EXE|PREFIX|SHLVL)"
-    "|MAMBARC|MAMBA_(EXE|ROOT_PREFIX)"
-    "|R_LIBS(_SITE|_USER)?|R_(ENVIRON|PROFILE)(_USER)?|JULIA_DEPOT_PATH"
-    "|NPM_CONFIG_(GLOBALCONFIG|PREFIX|USERCONFIG)|npm_config_(globalconfig|prefix|userconfig)"
-    "|CARGO_(HOME|INSTALL_ROOT)|RUSTUP_HOME|GO(BIN|ENV|PATH|ROOT)|GEMRC|GEM_(HOME|PATH)"
-)
 _PATH_OF_ROOT = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-_PATH_OF_OTHERS = "/usr/local/bin:/usr/bin:/bin:/usr/local/games:/usr/games"
 
 # Tools that leave something in the home by merely being asked are told not to: logs and the cache
 # of npm, the counters of go, the byte code of Python, the library that aptkeep-home lets R make.
@@ -58,39 +45,12 @@ _QUIET = {
     "RUSTC_BOOTSTRAP": "1",
 }
 
-_LOGIN_SHELLS = ("bash", "zsh", "fish", "ksh", "mksh")
-_ENVIRONMENT, _PROGRAMS, _END = "aptkeep-environment\n", "aptkeep-programs", "aptkeep-end"
-_LOOK = """\
-printf "%s\\n" aptkeep-environment
-/usr/bin/env -0 -u APTKEEP_LOOK
-printf "%s\\0" aptkeep-programs
-for name in $APTKEEP_NAMES; do
-  path=$(command -v "$name") || continue
-  case $path in /*) ;; *) continue ;; esac
-  first=$(/usr/bin/head -c 400 "$path" | /usr/bin/head -n 1 | /usr/bin/tr -d "\\000")
-  case $first in "#!"*) ;; *) first= ;; esac
-  printf "%s\\0%s\\0%s\\0" "$name" "$path" "$first"
-done
-printf "%s\\0" aptkeep-end
-"""
-_OURS = ("APTKEEP_NAMES", "APTKEEP_LOOK", "_", "SHLVL", "PWD", "OLDPWD")
-
 _WRITABLE = """\
 for path; do
   while [ ! -e "$path" ] && [ ! -L "$path" ]; do path=$(dirname -- "$path"); done
   [ -d "$path" ] && [ -w "$path" ] || exit 1
 done
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Program:
-    """A program that the user's shell would run."""
-
-    name: str
-    path: str
-    interpreter: tuple[str, ...] = ()
-    """The words of a script's first line: what runs it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +88,7 @@ class Session:
             behind = program.interpreter[:2]
         path = self.environment.get("PATH")
         found = [shutil.which(word, path=path) or word for word in behind]
-        return all(_only_roots(path) for path in (program.path, *found))
+        return all(only_roots(path) for path in (program.path, *found))
 
 
 def open_session(home: str, user: str, names: Sequence[str]) -> Session | None:
@@ -145,11 +105,11 @@ def open_session(home: str, user: str, names: Sequence[str]) -> Session | None:
         return None
     if uid != 0:
         told = run(
-            ["/bin/sh", "-c", _LOOK],
+            ["/bin/sh", "-c", login.LOOK],
             environment={**os.environ, "APTKEEP_NAMES": " ".join(names)},
             timeout=SECONDS,
         )
-        _environment, programs = _look(told.output) or ({}, {})
+        _environment, programs = login.read(told.output) or ({}, {})
         directory = os.environ.get("HOME") or account.pw_dir
         return Session(account.pw_name, directory, home, None, dict(os.environ), programs)
     identity = None
@@ -157,7 +117,7 @@ def open_session(home: str, user: str, names: Sequence[str]) -> Session | None:
         groups = os.getgrouplist(account.pw_name, account.pw_gid)
         identity = Identity(account.pw_uid, account.pw_gid, tuple(groups))
     given = {
-        **({"PATH": _PATH_OF_ROOT} if identity is None else _of_the_image()),
+        **({"PATH": _PATH_OF_ROOT} if identity is None else login.of_the_image()),
         "HOME": account.pw_dir,
         "USER": account.pw_name,
         "LOGNAME": account.pw_name,
@@ -165,47 +125,14 @@ def open_session(home: str, user: str, names: Sequence[str]) -> Session | None:
         "TERM": "dumb",
         "TMPDIR": "/tmp",  # noqa: S108 - what a login has; ours may be root's own
     }
-    asking = {**given, "APTKEEP_NAMES": " ".join(names), "APTKEEP_LOOK": _LOOK}
-    plain = ["/bin/sh", "-c", _LOOK]
-    for argv in (plain if identity is None else _login(account.pw_shell), plain):
+    asking = {**given, "APTKEEP_NAMES": " ".join(names), "APTKEEP_LOOK": login.LOOK}
+    plain = ["/bin/sh", "-c", login.LOOK]
+    for argv in (plain if identity is None else login.opening(account.pw_shell), plain):
         told = _run(argv, asking, account.pw_dir, identity)
-        looked = _look(told.output)
+        looked = login.read(told.output)
         if looked is not None:
             return Session(account.pw_name, account.pw_dir, home, identity, *looked)
     return Session(account.pw_name, account.pw_dir, home, identity, given, {})
-
-
-def _login(shell: str) -> list[str]:
-    """What opens a terminal, and runs our script in the environment that it has then."""
-    script = 'exec /bin/sh -c "$APTKEEP_LOOK"'
-    if os.path.basename(shell) in _LOGIN_SHELLS:
-        return [shell, "-l", "-i", "-c", script]
-    return ["/bin/sh", "-l", "-c", script]
-
-
-def _look(output: str) -> tuple[dict[str, str], dict[str, Program]] | None:
-    """Environment and programs, out of all that the start of a shell may say; None without them."""
-    _said, found, rest = output.rpartition(_ENVIRONMENT)
-    told, ended, _rest = rest.partition(f"{_END}\0")
-    environment, separated, programs = told.rpartition(f"{_PROGRAMS}\0")
-    if not (found and ended and separated):
-        return None
-    variables = dict(line.split("=", 1) for line in environment.split("\0") if line.find("=") > 0)
-    fields = programs.split("\0")
-    return (
-        {name: value for name, value in variables.items() if name not in _OURS},
-        {
-            name: Program(name, path, _words(first))
-            for name, path, first in zip(fields[::3], fields[1::3], fields[2::3], strict=False)
-        },
-    )
-
-
-def _words(first: str) -> tuple[str, ...]:
-    try:
-        return tuple(shlex.split(first.removeprefix("#!")))
-    except ValueError:
-        return ()
 
 
 def _run(
@@ -218,46 +145,3 @@ def _run(
     # Changed to as the user: root may enter directories that the user may not.
     argv = ("/usr/bin/env", f"--chdir={where}", "--", *argv)
     return run(argv, environment=environment, identity=identity, timeout=SECONDS)
-
-
-def _of_the_image() -> dict[str, str]:
-    found = {"PATH": _PATH_OF_OTHERS}
-    try:
-        with open("/proc/1/environ", "rb") as stream:
-            lines = stream.read().decode("utf-8", "replace").split("\0")
-    except OSError:
-        return found
-    pairs = (line.partition("=") for line in lines)
-    return found | {
-        name: value for name, _, value in pairs if value and _OF_THE_IMAGE.fullmatch(name)
-    }
-
-
-_STAFF = 50
-"""Debian's group for /usr/local, which can become root by it (policy 9.1.2)."""
-
-
-def _only_roots(path: str) -> bool:
-    """Whether nobody but root could put another file there, on the way or behind its links."""
-    seen = set()
-    waiting = [path]
-    while waiting:
-        path = os.path.normpath(waiting.pop())
-        if path in seen:
-            continue
-        seen.add(path)
-        above = os.path.dirname(path)
-        if path != "/":
-            waiting.append(above)
-        try:
-            status = os.lstat(path)
-            mode = status.st_mode
-            if stat.S_ISLNK(mode):
-                waiting.append(os.path.join(os.path.realpath(above), os.readlink(path)))
-                mode = 0
-        except OSError:
-            return False
-        others = mode & stat.S_IWOTH or (mode & stat.S_IWGRP and status.st_gid not in {0, _STAFF})
-        if status.st_uid != 0 or others:
-            return False
-    return True
