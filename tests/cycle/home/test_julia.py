@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from machine.tools.asking import ask, login, put, put_aptkeep
+from machine.tools.asking import ask, ask_and_look, login, put, put_aptkeep
 from testbed import commands as host
 from testbed import languages
 from testbed.images import HOME, USER
@@ -71,7 +71,7 @@ def julia(machine: Workstation, script: str, user: str = USER, *, check: bool = 
 
 
 def test_what_a_user_added_is_there_after_a_stop(machine: Workstation, repository: Path) -> None:
-    told = ask(machine)["Julia"]
+    told = ask_and_look(machine)["Julia"]
     assert (told.path, told.remedy) == (f"{HOME}/.julia", "")
     put(machine, registry(repository), f"{told.path}/registries/Local")
     julia(machine, 'using Pkg; Pkg.add("TinyThing"); using TinyThing')

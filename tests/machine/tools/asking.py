@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import aptkeep
@@ -39,18 +39,20 @@ def ask(
     caller: str = "root",
     env: Mapping[str, str] | None = None,
     seconds: float = 20.0,
-    but: Collection[str] = (),
 ) -> dict[str, Destination]:
-    """What the tools say, by tool, each within so many seconds.
-
-    Fails if anything on the whole machine was written by it, `but` for these paths.
-    """
-    before = state(machine)
+    """What the tools say, by tool, each within so many seconds."""
     command = ("/usr/bin/python3", "-B", "-I", "-c", _ASK, HOME, user, str(seconds))
     told = machine.run(*command, user=caller, env=env).stdout
-    changed = changes(before, state(machine)) - {"/tmp", *but}  # noqa: S108 - used, and left clean
-    assert changed == set(), changed
     return {each["tool"]: Destination(**each) for each in json.loads(told)}
+
+
+def ask_and_look(machine: Workstation, user: str = USER) -> dict[str, Destination]:
+    """`ask`, and fail if anything on the whole machine was written by it."""
+    before = state(machine)
+    told = ask(machine, user)
+    changed = changes(before, state(machine)) - {"/tmp"}  # noqa: S108 - used, and left clean
+    assert changed == set(), changed
+    return told
 
 
 def state(machine: Workstation) -> set[str]:

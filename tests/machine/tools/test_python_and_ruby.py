@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from aptkeep.machine.tools import Destination
-from machine.tools.asking import ask, login, put, put_aptkeep
+from machine.tools.asking import ask, ask_and_look, login, put, put_aptkeep
 from testbed import languages, tiny
 from testbed.images import HOME, USER
 from testbed.tiny import NAME, SAYS
@@ -44,8 +44,7 @@ def pip_puts(machine: Workstation, told: Destination, command: str = _PIP_INSTAL
 
 
 def test_pip_refuses_on_debian_and_a_virtual_environment_mends_it(machine: Workstation) -> None:
-    answers = ask(machine)
-    told = answers["pip"]
+    told = ask_and_look(machine)["pip"]
     assert (told.path, told.trouble) == (None, "pip refuses: externally-managed-environment")
     assert "externally-managed-environment" in login(machine, _PIP_INSTALL, check=False)
 
@@ -102,7 +101,7 @@ def test_pip_with_aptkeep_home(machine: Workstation, aptkeep_home_deb: Path) -> 
 
 
 def test_pipx_is_at_home_in_the_home(machine: Workstation) -> None:
-    told = ask(machine)["pipx"]
+    told = ask_and_look(machine)["pipx"]
     assert told.path is not None
     assert told.path.startswith(f"{HOME}/.local/")
     login(machine, f"mkdir -p {told.path}")  # an environment that pipx lists without any network
@@ -121,7 +120,7 @@ def test_gem_goes_where_this_release_lets_it(
     rubies: Workstation, suite: str, aptkeep_home_deb: Path
 ) -> None:
     install = f"gem install --local --no-document /usr/src/tiny/{NAME}-1.0.gem"
-    told = ask(rubies)["gem"]
+    told = ask_and_look(rubies)["gem"]
     if suite == "bookworm":  # the RubyGems of later releases do of themselves what the remedy says
         assert told.path is None
         assert "/var/lib/gems" in told.trouble
@@ -163,23 +162,18 @@ def test_the_programs_are_the_users_own_and_never_run_as_root(machine: Workstati
     machine.write(f"{HOME}/.bashrc", "PATH=~/bin:$PATH\n", user=USER)
     machine.write(f"{HOME}/.bash_profile", "echo hello; . ~/.bashrc\n", user=USER)
     machine.run("sh", "-c", "touch /tmp/ran; chmod 666 /tmp/ran")
-    told = put_aptkeep_and_ask(machine)
+    told = ask(machine)
     assert told["npm"].path == f"{HOME}/x/lib/node_modules"
     assert set(machine.read_text("/tmp/ran").split()) == {"1000"}  # noqa: S108
 
     # On root's PATH, and root's own link, but anybody can change what it leads to.
     machine.run("ln", "-s", f"{HOME}/bin/npm", "/usr/local/bin/npm")
     machine.write("/usr/local/bin/conda", f"#!{HOME}/bin/python\n", 0o755)
-    told = put_aptkeep_and_ask(machine, "root")
+    told = ask(machine, "root")
     assert told["npm"].path is None
     assert told["npm"].trouble.startswith("others than root can change /usr/local/bin/npm")
     assert told["conda"].trouble.startswith("others than root can change /usr/local/bin/conda")
     assert set(machine.read_text("/tmp/ran").split()) == {"1000"}  # noqa: S108
-
-
-def put_aptkeep_and_ask(machine: Workstation, user: str = USER) -> dict[str, Destination]:
-    """Ask where asking does leave something: what a fake notes in /tmp."""
-    return ask(machine, user, but={"/tmp/ran"})  # noqa: S108
 
 
 def test_what_hangs_or_breaks_costs_its_own_answer(machine: Workstation) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from aptkeep.machine.tools import Destination
-from machine.tools.asking import ask, login, put, put_aptkeep
+from machine.tools.asking import ask, ask_and_look, login, put, put_aptkeep
 from testbed import images, languages, tiny
 from testbed.images import HOME, USER, Image
 from testbed.tiny import NAME
@@ -111,7 +111,7 @@ def machine(tool: Tool, able: None, scratch: Path) -> Iterator[Workstation]:
 
 
 def test_where_a_user_installs(machine: Workstation, tool: Tool) -> None:
-    told = ask(machine)[tool.name]
+    told = ask_and_look(machine)[tool.name]
     assert told.user == USER
     if tool.refused is not None:
         assert told.path is None
@@ -158,7 +158,7 @@ def test_with_aptkeep_home_it_is_the_home(
 ) -> None:
     machine.copy_in(aptkeep_home_deb, "/root/home.deb")
     machine.run("dpkg", "-i", "/root/home.deb")
-    told = ask(machine)[tool.name]
+    told = ask_and_look(machine)[tool.name]
     assert told.path is not None, told
     assert told.path.startswith(f"{HOME}/")
     assert (told.trouble, told.remedy) == ("", "")
@@ -168,7 +168,7 @@ def test_with_aptkeep_home_it_is_the_home(
 
 
 def test_where_root_installs(machine: Workstation, tool: Tool) -> None:
-    told = ask(machine, "root")[tool.name]
+    told = ask_and_look(machine, "root")[tool.name]
     assert (told.user, told.path) == ("root", tool.of_root)
     assert told.remedy.startswith("echo 'Aptkeep::Keep {")
     installs_there(machine, tool, told, "root")
@@ -179,7 +179,6 @@ def test_where_root_installs(machine: Workstation, tool: Tool) -> None:
 
 SETTINGS = (
     ("npm", "echo prefix=/home/bench-user/n > ~/.npmrc", f"{HOME}/n/lib/node_modules"),
-    ("npm", "echo 'export npm_config_prefix=~/m' > ~/.profile", f"{HOME}/m/lib/node_modules"),
     (
         "cargo",
         "mkdir ~/.cargo; printf '[install]\\nroot = \"c\"\\n' > ~/.cargo/config.toml",
@@ -209,3 +208,28 @@ def test_what_users_set_counts(machine: Workstation, tool: Tool, setting: str, p
     told = ask(machine)[tool.name]
     assert told.path == (path if path.startswith("/") else f"{HOME}/{path}")
     installs_there(machine, tool, told)
+
+
+OF_IMAGES = (
+    ("npm", "npm_config_prefix=/opt/npm", f"{HOME}/.local/lib/node_modules"),
+    ("cargo", "CARGO_INSTALL_ROOT=/opt/cargo", f"{HOME}/.cargo/bin"),
+    ("cargo", "CARGO_HOME=/opt/cargo", f"{HOME}/.cargo/bin"),
+    ("go", "GOPATH=/opt/go", f"{HOME}/go/bin"),
+    ("R", "R_LIBS=/usr/local/lib/R/site-library", f"{HOME}/R/library"),
+    ("R", "R_LIBS_USER=/usr/local/lib/R/site-library", f"{HOME}/R/library"),
+)
+
+
+@pytest.mark.parametrize(
+    ("tool", "setting", "path"),
+    [(BY_NAME[name], setting, path) for name, setting, path in OF_IMAGES],
+    ids=[setting for _name, setting, _path in OF_IMAGES],
+)
+def test_the_remedy_wins_over_what_an_image_sets(
+    machine: Workstation, tool: Tool, setting: str, path: str
+) -> None:
+    machine.write("/etc/profile.d/image.sh", f"export {setting}\n")
+    told = ask(machine)[tool.name]
+    assert told.path is None
+    login(machine, told.remedy)
+    assert ask(machine)[tool.name].path == path
