@@ -6,17 +6,14 @@ pixi's implementation of the same formats: it solves, downloads, links and write
 
 from __future__ import annotations
 
-import bz2
 import fcntl
 import hashlib
-import io
 import json
 import os
-import tarfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from testbed import commands
+from testbed import commands, tiny
 from testbed.files import remove_tree
 from testbed.images import cache_directory
 
@@ -119,10 +116,4 @@ def _package(index: Mapping[str, object], files: Mapping[str, str]) -> bytes:
         "info/files": "".join(f"{path}\n" for path in files),
         **files,
     }
-    made = io.BytesIO()
-    with tarfile.open(fileobj=made, mode="w") as archive:
-        for path, content in members.items():
-            entry = tarfile.TarInfo(path)
-            entry.size, entry.mode = len(content.encode()), 0o755
-            archive.addfile(entry, io.BytesIO(content.encode()))
-    return bz2.compress(made.getvalue())
+    return tiny.tarball(members, "w:bz2")

@@ -7,6 +7,7 @@ import json
 import tarfile
 import zipfile
 from collections.abc import Mapping
+from typing import Literal
 
 NAME = "tinything"
 SAYS = "a tiny thing says hello"
@@ -84,10 +85,10 @@ def autoconf_source() -> Mapping[str, str]:
     }
 
 
-def tarball(files: Mapping[str, str]) -> bytes:
-    """A `.tar.gz` of text files, all executable."""
+def tarball(files: Mapping[str, str], mode: Literal["w:gz", "w:bz2"] = "w:gz") -> bytes:
+    """A compressed tar archive of text files, all executable."""
     made = io.BytesIO()
-    with tarfile.open(fileobj=made, mode="w:gz") as archive:
+    with tarfile.open(fileobj=made, mode=mode) as archive:
         for path, content in files.items():
             entry = tarfile.TarInfo(path)
             entry.size, entry.mode = len(content.encode()), 0o755

@@ -124,10 +124,10 @@ def run(
         sinks[status_read] = on_status
     deadline = None if timeout is None else time.monotonic() + timeout
     _pump(sinks, process, deadline)
+    timed_out = not _ended(process, deadline)
     process.stdout.close()
     if status_read >= 0:
         os.close(status_read)
-    timed_out = not _ended(process, deadline)
     return Completed(tuple(argv), process.returncode, "\n".join(output), timed_out)
 
 

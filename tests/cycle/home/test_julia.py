@@ -90,7 +90,7 @@ def test_what_root_added_is_lost_and_doctor_said_so(machine: Workstation, reposi
     told = ask(machine, "root")["Julia"]
     assert told.path == "/root/.julia"
     assert told.remedy == (
-        "echo 'Aptkeep::Keep { \"/root/.julia\"; };' > /etc/apt/apt.conf.d/90keep"
+        "echo 'Aptkeep::Keep { \"/root/.julia\"; };' >> /etc/apt/apt.conf.d/90keep"
     )
     put(machine, registry(repository), f"{told.path}/registries/Local", "root")
     julia(machine, 'using Pkg; Pkg.add("TinyThing")', "root")

@@ -74,7 +74,7 @@ def test_pip_falls_back_to_the_user_site_where_it_may(machine: Workstation) -> N
     told = ask(machine, "root")["pip"]
     assert told.path is not None
     assert told.path.startswith("/usr/local/lib/python3")
-    assert told.remedy == "echo 'Aptkeep::Keep { \"/usr/local\"; };' > /etc/apt/apt.conf.d/90keep"
+    assert told.remedy == "echo 'Aptkeep::Keep { \"/usr/local\"; };' >> /etc/apt/apt.conf.d/90keep"
     pip_puts(machine, told)
 
     login(machine, "mkdir -p ~/.config/pip; echo '[install]\ntarget = t' > ~/.config/pip/pip.conf")
@@ -165,6 +165,12 @@ def test_the_programs_are_the_users_own_and_never_run_as_root(machine: Workstati
     told = ask(machine)
     assert told["npm"].path == f"{HOME}/x/lib/node_modules"
     assert set(machine.read_text("/tmp/ran").split()) == {"1000"}  # noqa: S108
+
+    # A login that leads away from the image's PATH, which other terminals still have.
+    machine.write(f"{HOME}/.bash_profile", "PATH=~/bin\n", user=USER)
+    told = ask(machine)
+    assert told["npm"].path == f"{HOME}/x/lib/node_modules"
+    assert told["pipx"].path is not None
 
     # On root's PATH, and root's own link, but anybody can change what it leads to.
     machine.run("ln", "-s", f"{HOME}/bin/npm", "/usr/local/bin/npm")

@@ -25,9 +25,9 @@ def export(setting: str, shell: str) -> str:
 
 
 def keep(*paths: str) -> str:
-    """What makes places outside the home survive."""
+    """What makes places outside the home survive; apt joins lists of several lines."""
     named = " ".join(f'"{path}";' for path in dict.fromkeys(paths))
-    return f"echo 'Aptkeep::Keep {{ {named} }};' > /etc/apt/apt.conf.d/90keep"
+    return f"echo 'Aptkeep::Keep {{ {named} }};' >> /etc/apt/apt.conf.d/90keep"
 
 
 def as_owner(home: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import textwrap
 from typing import TYPE_CHECKING
 
 from aptkeep.machine.tools import advice
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from aptkeep.machine.run import Completed
     from aptkeep.machine.tools.session import Session
 
+_WIDTH = 300
+"""How much of a tool's complaint a person is told."""
 MARK = "aptkeep "
 """What a line of ours begins with."""
 
@@ -51,7 +54,8 @@ def silent(session: Session, tool: str, asked: str, completed: Completed) -> Des
     if completed.timed_out:
         trouble = f"{tool} didn't answer in time"
     else:
-        words = completed.last_words() or f"exit code {completed.returncode}"
+        words = textwrap.shorten(completed.last_words(), _WIDTH, placeholder="…")
+        words = words or f"exit code {completed.returncode}"
         trouble = f"{tool} can't be asked: {words}"
     return Destination(tool, session.user, None, asked, trouble)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 from typing import TYPE_CHECKING
@@ -62,13 +63,18 @@ def r(session: Session, program: Program) -> list[Destination]:
     if not path:
         return [silent(session, "R", asked, completed)]
     variable = "R_LIBS" if session.environment.get("R_LIBS") else "R_LIBS_USER"
-    personal = os.path.expanduser(text(answer.get("user")))
-    if variable == "R_LIBS_USER" and inside(personal or "/", session.directory):
-        remedy = f"mkdir -p {personal}"
-    else:
-        personal = f"{session.directory}/R/library"
-        remedy = f"mkdir -p {personal} && echo '{variable}={personal}' >> ~/.Renviron"
-    return [placed(session, "R", asked, path, advice.command(remedy), writes=(path,))]
+    personal = text(answer.get("user"))
+    if personal.startswith("~/"):
+        personal = session.directory + personal[1:]
+    offers = variable == "R_LIBS_USER" and inside(personal or "/", session.directory)
+    own = f"{session.directory}/R/library"
+    setting = f"mkdir -p {own} && echo '{variable}={own}' >> ~/.Renviron"
+    remedy = advice.command(f"mkdir -p {personal}" if offers else setting)
+    told = placed(session, "R", asked, path, remedy)
+    if told.path is None and offers:
+        trouble = f"{told.trouble}: a script fails, at a prompt R offers to make {personal}"
+        told = dataclasses.replace(told, trouble=trouble)
+    return [told]
 
 
 def julia(session: Session, program: Program) -> list[Destination]:

@@ -24,6 +24,7 @@ _PATH_OF_OTHERS = "/usr/local/bin:/usr/bin:/bin:/usr/local/games:/usr/games"
 _LOGIN_SHELLS = ("bash", "zsh", "fish", "ksh", "mksh")
 _ENVIRONMENT, _PROGRAMS, _END = "aptkeep-environment\n", "aptkeep-programs", "aptkeep-end"
 LOOK = """\
+PATH=$PATH${APTKEEP_PATH:+:$APTKEEP_PATH}
 printf "%s\\n" aptkeep-environment
 /usr/bin/env -0 -u APTKEEP_LOOK
 printf "%s\\0" aptkeep-programs
@@ -36,7 +37,7 @@ for name in $APTKEEP_NAMES; do
 done
 printf "%s\\0" aptkeep-end
 """
-_OURS = ("APTKEEP_NAMES", "APTKEEP_LOOK", "_", "SHLVL", "PWD", "OLDPWD")
+_OURS = ("APTKEEP_NAMES", "APTKEEP_LOOK", "APTKEEP_PATH", "_", "SHLVL", "PWD", "OLDPWD")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +84,11 @@ def words(first: str) -> tuple[str, ...]:
         return ()
 
 
-def of_the_image() -> dict[str, str]:
+def of_the_image(environment: str = "/proc/1/environ") -> dict[str, str]:
     """What every terminal inherits from the image through PID 1, as far as it concerns us."""
     found = {"PATH": _PATH_OF_OTHERS}
     try:
-        with open("/proc/1/environ", "rb") as stream:
+        with open(environment, "rb") as stream:
             lines = stream.read().decode("utf-8", "replace").split("\0")
     except OSError:
         return found

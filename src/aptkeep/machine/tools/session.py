@@ -116,8 +116,9 @@ def open_session(home: str, user: str, names: Sequence[str]) -> Session | None:
     if account.pw_uid != 0:
         groups = os.getgrouplist(account.pw_name, account.pw_gid)
         identity = Identity(account.pw_uid, account.pw_gid, tuple(groups))
+    image = {"PATH": _PATH_OF_ROOT} if identity is None else login.of_the_image()
     given = {
-        **({"PATH": _PATH_OF_ROOT} if identity is None else login.of_the_image()),
+        **image,
         "HOME": account.pw_dir,
         "USER": account.pw_name,
         "LOGNAME": account.pw_name,
@@ -125,7 +126,13 @@ def open_session(home: str, user: str, names: Sequence[str]) -> Session | None:
         "TERM": "dumb",
         "TMPDIR": "/tmp",  # noqa: S108 - what a login has; ours may be root's own
     }
-    asking = {**given, "APTKEEP_NAMES": " ".join(names), "APTKEEP_LOOK": login.LOOK}
+    # A login begins a PATH anew, but not every terminal is one: the image's comes last, at least.
+    asking = {
+        **given,
+        "APTKEEP_NAMES": " ".join(names),
+        "APTKEEP_PATH": image["PATH"],
+        "APTKEEP_LOOK": login.LOOK,
+    }
     plain = ["/bin/sh", "-c", login.LOOK]
     for argv in (plain if identity is None else login.opening(account.pw_shell), plain):
         told = _run(argv, asking, account.pw_dir, identity)

@@ -94,7 +94,7 @@ def test_a_relative_place_is_in_the_users_own_home() -> None:
 )
 def test_what_root_installs_is_kept_where_it_is(writes: tuple[str, ...], kept: str) -> None:
     told = place(session(user="root"), writes[0], writes=writes)
-    assert told.remedy == f"echo 'Aptkeep::Keep {{ {kept} }};' > /etc/apt/apt.conf.d/90keep"
+    assert told.remedy == f"echo 'Aptkeep::Keep {{ {kept} }};' >> /etc/apt/apt.conf.d/90keep"
 
 
 def test_what_root_is_refused_is_better_done_by_the_owner() -> None:

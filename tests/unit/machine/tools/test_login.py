@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from aptkeep.machine.tools import login
@@ -40,3 +42,17 @@ def test_a_first_line_that_is_no_command_is_none() -> None:
 def test_terminals_are_asked_as_terminals_and_others_as_logins() -> None:
     assert login.opening("/bin/bash")[:4] == ["/bin/bash", "-l", "-i", "-c"]
     assert login.opening("/usr/sbin/nologin")[:3] == ["/bin/sh", "-l", "-c"]
+
+
+def test_of_the_image_only_what_decides_where_things_go(tmp_path: Path) -> None:
+    environ = tmp_path / "environ"
+    environ.write_bytes(
+        b"PATH=/opt/conda/bin:/usr/bin\0TOKEN=secret\0CONDA_ENVS_DIRS=/opt/envs\0GOOGLE=x\0HOME=/\0"
+        b"PIP_INDEX_URL=https://user:secret@example.org/\0R_LIBS_USER=/opt/r\0GEM_HOME=\0broken\0"
+    )
+    assert login.of_the_image(str(environ)) == {
+        "PATH": "/opt/conda/bin:/usr/bin",
+        "CONDA_ENVS_DIRS": "/opt/envs",
+        "R_LIBS_USER": "/opt/r",
+    }
+    assert "/usr/bin" in login.of_the_image(str(tmp_path / "missing"))["PATH"].split(":")
