@@ -23,17 +23,18 @@ _PATH_OF_OTHERS = "/usr/local/bin:/usr/bin:/bin:/usr/local/games:/usr/games"
 
 _LOGIN_SHELLS = ("bash", "zsh", "fish", "ksh", "mksh")
 _ENVIRONMENT, _PROGRAMS, _END = "aptkeep-environment\n", "aptkeep-programs", "aptkeep-end"
+# conda and mamba are functions in many a shell, and known by a variable alone.
 LOOK = """\
 PATH=$PATH${APTKEEP_PATH:+:$APTKEEP_PATH}
 printf "%s\\n" aptkeep-environment
 /usr/bin/env -0 -u APTKEEP_LOOK
 printf "%s\\0" aptkeep-programs
-for name in $APTKEEP_NAMES; do
+for name in $APTKEEP_NAMES $CONDA_EXE $MAMBA_EXE; do
   path=$(command -v "$name") || continue
   case $path in /*) ;; *) continue ;; esac
   first=$(/usr/bin/head -c 400 "$path" | /usr/bin/head -n 1 | /usr/bin/tr -d "\\000")
   case $first in "#!"*) ;; *) first= ;; esac
-  printf "%s\\0%s\\0%s\\0" "$name" "$path" "$first"
+  printf "%s\\0%s\\0%s\\0" "${name##*/}" "$path" "$first"
 done
 printf "%s\\0" aptkeep-end
 """
@@ -67,13 +68,10 @@ def read(output: str) -> tuple[dict[str, str], dict[str, Program]] | None:
         return None
     variables = dict(line.split("=", 1) for line in environment.split("\0") if line.find("=") > 0)
     fields = programs.split("\0")
-    return (
-        {name: value for name, value in variables.items() if name not in _OURS},
-        {
-            name: Program(name, path, words(first))
-            for name, path, first in zip(fields[::3], fields[1::3], fields[2::3], strict=False)
-        },
-    )
+    found_programs: dict[str, Program] = {}
+    for name, path, first in zip(fields[::3], fields[1::3], fields[2::3], strict=False):
+        found_programs.setdefault(name, Program(name, path, words(first)))
+    return {name: value for name, value in variables.items() if name not in _OURS}, found_programs
 
 
 def words(first: str) -> tuple[str, ...]:

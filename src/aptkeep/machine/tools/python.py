@@ -98,7 +98,7 @@ def conda(session: Session, program: Program) -> list[Destination]:
 
 def mamba(session: Session, program: Program) -> list[Destination]:
     """The same for mamba, which is no longer in Python from version 2 on, and micromamba."""
-    if program.interpreter:
+    if _is_python(program.interpreter):
         return conda(session, program)
     completed = session.ask(program.path, "info", "--json")
     return _environments(session, program.name, completed, whole(completed.output))
@@ -135,8 +135,12 @@ def _environments(
 def _in_python(session: Session, program: Program, code: str) -> Completed:
     """Run `code` in the Python that runs `program`."""
     words = program.interpreter
-    if not any("python" in os.path.basename(word) for word in words):
+    if not _is_python(words):
         # A path too long for a first line, or a shim: its Python lies beside it.
         beside = os.path.join(os.path.dirname(program.path), "python3")
         words = (beside if os.path.exists(beside) else "python3",)
     return session.ask(*words, "-B", "-c", code)
+
+
+def _is_python(words: tuple[str, ...]) -> bool:
+    return any("python" in os.path.basename(word) for word in words)
