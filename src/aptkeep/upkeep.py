@@ -110,11 +110,20 @@ def _alone(configuration: Configuration) -> Iterator[None]:
         yield
 
 
+def unobtainable(
+    configuration: Configuration, archive: Callable[[], Archive] | None = None
+) -> list[str]:
+    """The wanted packages that neither the pool nor a repository has, as far as lists tell."""
+    lost = _without_deb(configuration)
+    if not lost or not _have_lists(configuration.paths.lists):
+        return []
+    offered = (archive or _archive(configuration))().offered(lost)
+    return [name for name in lost if not offered.get(name)]
+
+
 def _rebuild(configuration: Configuration, archive: Callable[[], Archive]) -> list[str]:
     """Rebuild, with dpkg-repack(1), the wanted packages that nobody has a .deb of."""
-    lost = _without_deb(configuration)
-    offered = archive().offered(lost) if lost else {}
-    lost = [name for name in lost if not offered.get(name)]
+    lost = unobtainable(configuration, archive)
     if not lost:
         return []
     if shutil.which("dpkg-repack") is None:

@@ -25,6 +25,7 @@ COMMANDS = {
     "rollback": "Go back to an older generation.",
     "verify": "Check every byte in the store against what was recorded.",
     "gc": "Drop old generations and unreferenced files.",
+    "doctor": "Show what on this machine would not survive its stop, and the remedy.",
     "forget": "No longer want a package or a source.",
 }
 

@@ -10,6 +10,8 @@ import click
 from aptkeep.cli import context, output
 from aptkeep.cli.restore import run
 from aptkeep.errors import AptkeepError, ExitCode
+from aptkeep.machine import startup
+from aptkeep.machine.state import State
 from aptkeep.restore import Options
 
 
@@ -36,6 +38,9 @@ def command(
             output.as_json(background=True)
         return ExitCode.OK
     try:
+        started = startup.now()
+        if started is not None:
+            State(configuration.paths.state).note_start(started)
         return run(configuration, Options(offline=offline), json_wanted=as_json)
     except AptkeepError as error:
         if not background:

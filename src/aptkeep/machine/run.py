@@ -131,6 +131,29 @@ def run(
     return Completed(tuple(argv), process.returncode, "\n".join(output), timed_out)
 
 
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """What a command that has ended wrote, byte for byte."""
+
+    returncode: int
+    output: bytes
+    complaints: bytes
+    """What it wrote to standard error."""
+
+
+def capture(argv: Sequence[str]) -> Captured:
+    """Run a command that only looks; names of files on its output need not be text."""
+    completed = subprocess.run(
+        argv,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        env=_environment(None),
+        cwd="/",
+        check=False,
+    )
+    return Captured(completed.returncode, completed.stdout, completed.stderr)
+
+
 def _environment(extra: Mapping[str, str] | None) -> dict[str, str]:
     passed = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     return {**_ENVIRONMENT, **passed, **(extra or {})}

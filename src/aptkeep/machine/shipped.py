@@ -28,6 +28,10 @@ class Shipped:
     """The MD5 of a file as its package ships it, in hexadecimal, where dpkg knows it."""
     unpacked: Mapping[str, int] = field(default_factory=dict)
     """When the package of a path was last unpacked, nanoseconds since 1970."""
+    conffiles: frozenset[str] = frozenset()
+    """Those of the paths that are configuration files, which a person may change."""
+    diverted: Mapping[str, str] = field(default_factory=dict)
+    """The package on whose behalf a path was diverted, or made room for: dpkg-divert(1)."""
 
     def is_own(self, path: str, content: Iterable[bytes] | None, mtime_ns: int = 0) -> bool:
         """Whether a path is its package's, unaltered. `content`: a file's, in pieces; else None.
@@ -55,18 +59,40 @@ def shipped(dpkg_directory: str, status_file: str, paths: Iterable[str]) -> Ship
     )
     if not aliases:
         return Shipped()
+    diverted = {}
+    for path, place, package in _diversions(dpkg_directory):
+        if package == ":":
+            # What lies there is the administrator's own, and what its package ships is elsewhere.
+            aliases.pop(path, None)
+            if place in aliases:
+                aliases[path] = aliases[place]
+        else:
+            diverted.update((aliases[name], package) for name in (path, place) if name in aliases)
     found = dpkg.owners(dpkg_directory, aliases)
     times = _unpacked(dpkg_directory, set(found.values()))
-    owners = {aliases[path]: package for path, package in found.items()}
+    owners = {**{aliases[path]: package for path, package in found.items()}, **diverted}
     digests = {}
     for package in set(found.values()):
         for path, md5 in _md5sums(dpkg_directory, package):
             if path in found:
                 digests[aliases[path]] = md5
     own = [*_conffiles(status_file), *_made_through_ucf(os.path.dirname(dpkg_directory))]
-    digests.update((path, md5) for path, md5 in own if path in owners)
+    conffiles = {aliases[path]: md5 for path, md5 in own if aliases.get(path) in owners}
+    digests.update(conffiles)
+    for path in diverted:  # two packages list it
+        digests.pop(path, None)
     unpacked = {path: times[package] for path, package in owners.items() if package in times}
-    return Shipped(owners, digests, unpacked)
+    return Shipped(owners, digests, unpacked, frozenset(conffiles), diverted)
+
+
+def _diversions(dpkg_directory: str) -> list[tuple[str, str, str]]:
+    """Which path is put where instead, and for which package; `:` is the administrator."""
+    try:
+        with open(f"{dpkg_directory}/diversions", "rb") as stream:
+            lines = os.fsdecode(stream.read()).split("\n")
+    except FileNotFoundError:
+        return []
+    return list(zip(lines[::3], lines[1::3], lines[2::3], strict=False))
 
 
 def _unpacked(dpkg_directory: str, packages: set[str]) -> dict[str, int]:

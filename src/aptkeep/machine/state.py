@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 _BASELINE, _OBSERVATION = "baseline.json", "observation.json"
 _RESTORING, _REPORT, _LOCK = "restoring.json", "report.json", "lock"
+_STARTED = "started.json"
 _IMAGE_FILES, _UNDOING, _TROUBLES = "image", "undoing.json", "pooling.json"
 _LIMIT = 256 * 1024 * 1024
 
@@ -55,6 +56,15 @@ class LastReport:
     at: str
     generation: int
     pending: tuple[Pending, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """An `aptkeep start`, by what it was that had started: this boot's process 1."""
+
+    machine: str
+    after: float
+    """How many seconds after process 1 it came."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +109,27 @@ class State:
         """The content of a file as the image had it."""
         path = os.path.join(self.path, _IMAGE_FILES, sha256)
         return files.read_path(path, _LIMIT)[0]
+
+    def baseline_taken(self) -> int | None:
+        """When the baseline was taken, in nanoseconds since 1970; None where there is none."""
+        try:
+            return os.stat(os.path.join(self.path, _BASELINE)).st_mtime_ns
+        except OSError:
+            return None
+
+    def last_start(self) -> Start | None:
+        """The first `aptkeep start` since the last machine start on which there was one."""
+        try:
+            document = self._read(_STARTED)
+            return Start(document["machine"], float(document["after"]))
+        except (FileNotFoundError, CorruptError, KeyError, TypeError, ValueError):
+            return None
+
+    def note_start(self, start: Start) -> None:
+        """Note that aptkeep was started; further times on the same machine start don't count."""
+        last = self.last_start()
+        if last is None or last.machine != start.machine:
+            self._write(_STARTED, {"machine": start.machine, "after": start.after})
 
     def last_observation(self) -> Observed:
         """The last observation on this root; the baseline where none can be read."""

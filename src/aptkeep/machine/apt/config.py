@@ -134,6 +134,11 @@ def load(options: Iterable[str] = (), *, root: str | None = None) -> Configurati
     return Configuration(_paths(configuration), _settings(configuration), _native(), options)
 
 
+def sandbox_user() -> str:
+    """The account as which apt fetches and verifies, and reads keys."""
+    return apt_pkg.config.find("APT::Sandbox::User", "root")
+
+
 def _paths(configuration: apt_pkg.Configuration) -> Paths:
     root = configuration.find_dir("Dir")
     status = configuration.find_file("Dir::State::status")

@@ -1,0 +1,101 @@
+"""Files outside the home that were changed since the start: which are lost, and what to do."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from aptkeep.doctor import doomed
+from aptkeep.doctor.doomed import Fate
+from aptkeep.doctor.findings import SETTING, Finding, Kind
+from aptkeep.machine import changed, dpkg_runs
+from aptkeep.machine.shipped import shipped
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    from aptkeep.doctor.doomed import Doomed, Group
+    from aptkeep.machine.apt.config import Paths
+    from aptkeep.machine.mounts import Mounts
+
+_SECOND = 1_000_000_000
+_PIECE = 1 << 20
+_SHARED = frozenset(("/", "/boot", "/etc", "/home", "/opt", "/srv", "/usr", "/var", "/var/lib"))
+"""Too much of it is the image's to be kept as a whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """The files that are lost, and the places that nobody could look into."""
+
+    doomed: Doomed
+    unseen: tuple[str, ...]
+
+
+def look(
+    paths: Paths, since: int, *, home: str, mounts: Mounts, kept: Collection[str] = ()
+) -> Looked:
+    """Look for files that were changed at `since` (nanoseconds since 1970) or later.
+
+    `kept` are files, and directories with all below them, that come back by themselves.
+    """
+    found = changed.find(since, root=paths.root, elsewhere=[home], mounted=mounts.points)
+    files = [file for file in found.files if not doomed.is_below(file.path, kept)]
+    known = shipped(paths.dpkg_directory, paths.dpkg_status, [file.path for file in files])
+    runs = dpkg_runs.read(paths, since / _SECOND)
+    lost = doomed.lost(
+        files,
+        known,
+        dpkg_at_work=runs.at,
+        since=since / _SECOND,
+        read=lambda path: _pieces(os.path.join(paths.root, path[1:])),
+    )
+    return Looked(lost, found.unseen)
+
+
+def _pieces(path: str) -> Iterator[bytes]:
+    with open(path, "rb") as stream:
+        while piece := stream.read(_PIECE):
+            yield piece
+
+
+def findings(lost: Doomed, home: str) -> Iterator[Finding]:
+    """What there is to say of them: in groups, but for configuration files."""
+    for group in doomed.groups(lost.files[Fate.LOOSE]):
+        yield Finding(
+            Kind.FILES,
+            group.place,
+            "changed since the start, and no package brings it back",
+            _remedy(group, home),
+            group.count,
+            group.size,
+            group.examples,
+        )
+    for group in doomed.groups(lost.files[Fate.OVERWRITTEN]):
+        yield Finding(
+            Kind.PACKAGE_FILE,
+            group.place,
+            "written over, but a package's: what the package brings comes back",
+            "make a package of the change, or have the image bring it",
+            group.count,
+            group.size,
+            group.examples,
+        )
+    for file in lost.files[Fate.CONFFILE]:
+        yield Finding(
+            Kind.CONFFILE,
+            file.path,
+            "a package's configuration file that was changed: what the package brings comes back",
+            f"keep a copy in {home}, or have the image bring it",
+            size=file.size,
+        )
+
+
+def _remedy(group: Group, home: str) -> str:
+    keep = f"set 'Aptkeep::Keep {{ \"{group.place}\"; }};' {SETTING}"
+    if group.place in _SHARED:
+        return f"keep a copy in {home}, or have the image bring it"
+    if group.place == "/usr/local":
+        return f"install into {home}/.local (./configure --prefix), or {keep}"
+    return f"move it to {home}, or {keep}"

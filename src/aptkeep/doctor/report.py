@@ -1,0 +1,145 @@
+"""The doctor's round: every examination in its turn, and none keeps another from its own."""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from aptkeep import review, upkeep
+from aptkeep.doctor import lost_files, recorded, starting
+from aptkeep.doctor.findings import Kind
+from aptkeep.errors import AptkeepError, UsageError
+from aptkeep.machine import mounts, observe, startup
+from aptkeep.machine.apt.config import sandbox_user
+from aptkeep.machine.state import State
+from aptkeep.store.home import find as find_home
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from aptkeep.doctor.findings import Finding
+    from aptkeep.machine.apt.config import Configuration
+    from aptkeep.machine.observe import Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What `aptkeep doctor` found."""
+
+    home: str
+    findings: tuple[Finding, ...] = ()
+    advice: tuple[str, ...] = ()
+    """What is no loss by itself."""
+    unseen: tuple[str, ...] = ()
+    """What could not be looked into, and why."""
+    trouble: AptkeepError | None = None
+    """Why the store can't be used; all else was looked at."""
+
+
+def doctor(configuration: Configuration, kept: Collection[str] = ()) -> Report:
+    """What would be lost if this machine stopped now.
+
+    `kept` are directories outside the home whose changed files come back by themselves.
+    Raises UsageError where there is no home.
+    """
+    home = find_home(configuration.settings.home)
+    round_ = _Round(configuration, home)
+    round_.look_at_the_start()
+    snapshot = observe.observe(configuration, home=home)
+    round_.look_at_keys(snapshot)
+    round_.look_into_the_store()
+    round_.look_for_files(snapshot, kept)
+    order = list(Kind)
+    return Report(
+        home,
+        tuple(sorted(round_.findings, key=lambda finding: order.index(finding.kind))),
+        tuple(dict.fromkeys(round_.advice)),
+        tuple(dict.fromkeys(round_.unseen)),
+        round_.trouble,
+    )
+
+
+class _Round:
+    """What was found so far."""
+
+    def __init__(self, configuration: Configuration, home: str) -> None:
+        self._configuration = configuration
+        self._settings, self._paths = configuration.settings, configuration.paths
+        self._home = home
+        self._state = State(self._paths.state)
+        self._mounts = mounts.read()
+        self._unreadable: set[str] = set()
+        self._recorded: set[str] = set()
+        self.findings: list[Finding] = []
+        self.advice: list[str] = []
+        self.unseen: list[str] = []
+        self.trouble: AptkeepError | None = None
+
+    def look_at_the_start(self) -> None:
+        """Whether aptkeep is called, and the store stays."""
+        now, last = startup.now(), self._state.last_start()
+        started = self._state.started
+        self.findings += starting.start_up(self._paths.root, now, last, ever_started=started)
+        store = os.path.join(self._home, self._settings.store)
+        self.findings += starting.volume(store, self._home, self._mounts)
+        self.findings += starting.recording(self._paths)
+
+    def look_at_keys(self, snapshot: Snapshot) -> None:
+        """Whether keys can be kept, and apt can read them."""
+        denied = os.strerror(errno.EACCES)
+        if os.geteuid() != 0:
+            unkept = snapshot.unkept
+            self._unreadable = {e.subject for e in unkept if e.reason.startswith(denied)}
+            self._say_unseen(self._unreadable)
+        self.findings += recorded.keys(snapshot, self._unreadable)
+        found, advice = recorded.home_closed(
+            snapshot, self._home, user=sandbox_user(), rewrite=self._settings.rewrite_sources
+        )
+        self.findings += found
+        self.advice += advice
+
+    def look_into_the_store(self) -> None:
+        """Whether the store can be used, and everything is recorded."""
+        try:
+            recorded.room(self._home)
+            found = review.status(self._configuration)
+            # What nobody could read is not gone for that.
+            changes = [c for c in found.unrecorded if c.name not in self._unreadable]
+            self.findings += recorded.changes(changes)
+            self.advice += recorded.advice(found)
+            if found.generation is not None:
+                self._recorded = set(found.generation.manifest.files)
+                lost = upkeep.unobtainable(self._configuration)
+                keep = self._settings.pool_keep
+                self.findings += recorded.without_deb(lost, pool_keep=keep)
+        except UsageError as error:
+            self.unseen.append(error.one_line())
+        except AptkeepError as error:
+            self.trouble = error
+
+    def look_for_files(self, snapshot: Snapshot, kept: Collection[str]) -> None:
+        """Whether there is what no package brings, and nobody keeps."""
+        since = self._state.baseline_taken()
+        if since is None:
+            now = startup.now()
+            if now is None:
+                self.unseen.append("changed files: nobody can say since when")
+                return
+            since = time.time_ns() - int(now.after * 1_000_000_000)
+        # What apt is configured with has findings of its own.
+        told = {entry.subject for entry in snapshot.unkept} | {*snapshot.observation.files}
+        looked = lost_files.look(
+            self._paths,
+            since,
+            home=self._home,
+            mounts=self._mounts,
+            kept={*kept, *told, *self._recorded},
+        )
+        self._say_unseen({*looked.unseen, *looked.doomed.unseen})
+        self.findings += lost_files.findings(looked.doomed, self._home)
+
+    def _say_unseen(self, paths: Collection[str]) -> None:
+        self.unseen += [f"{path}: only root can look into it" for path in sorted(paths)]
