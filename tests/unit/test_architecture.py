@@ -1,6 +1,6 @@
 """The house: who may know whom, which room holds what. Read off the imports, nothing is run.
 
-    cli, hook → restore, revise → review → record → relocate, repositories
+    cli, hook → restore, revise, doctor → review → record → relocate, repositories
               → merge, adapt, plan, compare, machine, store → model, errors, files, words
 
 An import counts wherever it stands: at the top, in a function, for annotations alone.
@@ -98,7 +98,7 @@ LAYERS = (
     {"review", "collect", "pooling"},
     {"put_back", "explain", "upkeep", "snapshots"},
     {"packages_back"},
-    {"restore", "revise"},
+    {"restore", "revise", "doctor"},
     {"cli", "hook"},
     {"__main__"},
 )
@@ -270,6 +270,8 @@ PURE = (
     "aptkeep.machine.apt.output",
     "aptkeep.machine.apt.uris",
     "aptkeep.machine.keys",
+    "aptkeep.doctor.doomed",
+    "aptkeep.doctor.findings",
 )
 
 
