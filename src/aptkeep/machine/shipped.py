@@ -59,7 +59,7 @@ def shipped(dpkg_directory: str, status_file: str, paths: Iterable[str]) -> Ship
     )
     if not aliases:
         return Shipped()
-    diverted = {}
+    diverted: dict[str, str] = {}
     for path, place, package in _diversions(dpkg_directory):
         if package == ":":
             # What lies there is the administrator's own, and what its package ships is elsewhere.
