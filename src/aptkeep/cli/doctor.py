@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from aptkeep.doctor.report import Report
 
 _FILES = (Kind.FILES, Kind.PACKAGE_FILE)
+_ALIKE = (*_FILES, Kind.CONFFILE)
+"""What means the same for each."""
 
 
 @click.command("doctor")
@@ -40,12 +42,14 @@ def _print_text(found: Report) -> None:
     for finding in found.findings:
         if finding.kind is not kind:
             kind = finding.kind
-            output.line(_HEADINGS[kind])
+            same = f": {finding.meaning}" if kind in _ALIKE else ""
+            output.line(f"{_HEADINGS[kind]}{same or ':'}")
         output.line(f"  {finding.subject}{_extent(finding)}")
         if finding.examples:
             more = " …" if len(finding.examples) < finding.count else ""
             output.line(f"    {', '.join(finding.examples)}{more}")
-        output.line(f"    {finding.meaning}")
+        if kind not in _ALIKE:
+            output.line(f"    {finding.meaning}")
         output.line(f"    remedy: {finding.remedy}")
     if not found.findings and found.trouble is None:
         seen = ", as far as you can see it" if found.unseen else ""
@@ -57,16 +61,16 @@ def _print_text(found: Report) -> None:
 
 
 _HEADINGS = {
-    Kind.NOT_STARTED: "Nothing is kept:",
-    Kind.START_UP: "Nothing comes back by itself:",
-    Kind.VOLUME: "The store would be lost:",
-    Kind.HOOKS: "Changes go unseen:",
-    Kind.KEY: "Keys and files of apt's that would be lost:",
-    Kind.UNREADABLE_HOME: "Sources that would be of no use:",
-    Kind.UNRECORDED: "Changes that would be lost:",
-    Kind.FILES: "Files that would be lost:",
-    Kind.PACKAGE_FILE: "Files of packages that would be lost:",
-    Kind.CONFFILE: "Configuration files that would be lost:",
+    Kind.NOT_STARTED: "Nothing is kept",
+    Kind.START_UP: "Nothing comes back by itself",
+    Kind.VOLUME: "The store would be lost",
+    Kind.HOOKS: "Changes go unseen",
+    Kind.KEY: "Keys and files of apt's that would be lost",
+    Kind.UNREADABLE_HOME: "Sources that would be of no use",
+    Kind.UNRECORDED: "Changes that would be lost",
+    Kind.FILES: "Files that would be lost",
+    Kind.PACKAGE_FILE: "Files of packages that would be lost",
+    Kind.CONFFILE: "Configuration files that would be lost",
 }
 
 

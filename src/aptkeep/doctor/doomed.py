@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 _OF_PEOPLE = ("/home", "/media", "/mnt", "/opt", "/root", "/srv", "/usr/local")
 """Where no maintainer script makes anything: Debian policy 9.1.2, FHS 5."""
-_BY_PRODUCT = ("etc", "opt", "var/lib", "var/opt", "home", "media", "mnt", "var/www")
+_CONFIGURATION = "/etc"
+"""Where conffiles are: Debian policy 10.7.2."""
+_BY_PRODUCT = ("etc", "opt", "var/lib", "var/opt", "home", "media", "mnt", "srv")
 """Directories in which each entry is something of its own."""
 
 
@@ -50,6 +52,14 @@ class Group:
     """Bytes."""
     examples: tuple[str, ...]
     """A few paths; the largest files."""
+
+
+def worth_a_look(
+    changed: Iterable[ChangedFile], dpkg_at_work: Callable[[float], bool]
+) -> list[ChangedFile]:
+    """The changed files less what's beyond doubt: thousands that dpkg unpacked."""
+    looked_at = (*_OF_PEOPLE, _CONFIGURATION)
+    return [f for f in changed if is_below(f.path, looked_at) or not dpkg_at_work(f.changed)]
 
 
 def lost(

@@ -41,9 +41,13 @@ def look(
     `kept` are files, and directories with all below them, that come back by themselves.
     """
     found = changed.find(since, root=paths.root, elsewhere=[home], mounted=mounts.points)
-    files = [file for file in found.files if not doomed.is_below(file.path, kept)]
-    known = shipped(paths.dpkg_directory, paths.dpkg_status, [file.path for file in files])
     runs = dpkg_runs.read(paths, since / _SECOND)
+    files = [
+        file
+        for file in doomed.worth_a_look(found.files, runs.at)
+        if not doomed.is_below(file.path, kept)
+    ]
+    known = shipped(paths.dpkg_directory, paths.dpkg_status, [file.path for file in files])
     lost = doomed.lost(
         files,
         known,

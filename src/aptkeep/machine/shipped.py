@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 _MERGED = ("/bin/", "/sbin/", "/lib")
 """Directories that a package may still list at the top, though they lie below /usr (usrmerge)."""
 
+_MD5_LENGTH = 32
+
 
 @dataclass(frozen=True, slots=True)
 class Shipped:
@@ -72,8 +74,9 @@ def shipped(dpkg_directory: str, status_file: str, paths: Iterable[str]) -> Ship
     times = _unpacked(dpkg_directory, set(found.values()))
     owners = {**{aliases[path]: package for path, package in found.items()}, **diverted}
     digests = {}
+    sums = _md5sums_files(os.path.join(dpkg_directory, "info"))
     for package in set(found.values()):
-        for path, md5 in _md5sums(dpkg_directory, package):
+        for path, md5 in _md5sums(sums.get(package, ())):
             if path in found:
                 digests[aliases[path]] = md5
     own = [*_conffiles(status_file), *_made_through_ucf(os.path.dirname(dpkg_directory))]
@@ -106,15 +109,19 @@ def _unpacked(dpkg_directory: str, packages: set[str]) -> dict[str, int]:
     return times
 
 
-def _md5sums(dpkg_directory: str, package: str) -> list[tuple[str, str]]:
-    """Paths and MD5s of a package's files, less its conffiles (dh_md5sums(1))."""
-    info = os.path.join(dpkg_directory, "info")
-    found = []
-    names = [f"{package}.md5sums"]
-    names += [f"{package}:{architecture}.md5sums" for architecture in _architectures(info, package)]
-    for name in names:
-        found += [(f"/{path}", md5) for path, md5 in _sums(os.path.join(info, name))]
+def _md5sums_files(info: str) -> dict[str, list[str]]:
+    """The lists of MD5s by package: several of one that is `Multi-Arch: same`."""
+    found: dict[str, list[str]] = {}
+    for name in os.listdir(info) if os.path.isdir(info) else ():
+        package, ending = os.path.splitext(name)
+        if ending == ".md5sums":
+            found.setdefault(package.partition(":")[0], []).append(os.path.join(info, name))
     return found
+
+
+def _md5sums(names: Iterable[str]) -> list[tuple[str, str]]:
+    """Paths and MD5s of a package's files, less its conffiles (dh_md5sums(1))."""
+    return [(f"/{path}", md5) for name in names for path, md5 in _sums(name)]
 
 
 def _made_through_ucf(state: str) -> list[tuple[str, str]]:
@@ -132,22 +139,14 @@ def _sums(path: str) -> list[tuple[str, str]]:
     return [(name, md5) for md5, _spaces, name in lines]
 
 
-def _architectures(info: str, package: str) -> list[str]:
-    """The architectures of which a `Multi-Arch: same` package is there."""
-    start = f"{package}:"
-    return [
-        name[len(start) : -len(".list")]
-        for name in os.listdir(info)
-        if name.startswith(start) and name.endswith(".list")
-    ]
-
-
 def _conffiles(status_file: str) -> list[tuple[str, str]]:
     """Paths and MD5s of all conffiles as their packages shipped them (deb-conffiles(5))."""
     found = []
     for (entries,) in paragraphs.fields(status_file, ("Conffiles",)):
         for entry in entries.splitlines():
             path, _space, rest = entry.strip().partition(" ")
-            if path and "obsolete" not in rest:
-                found.append((path, rest.partition(" ")[0]))
+            md5 = rest.partition(" ")[0]
+            # Without an MD5 it's not there yet, or not any more: `newconffile`.
+            if len(md5) == _MD5_LENGTH and "obsolete" not in rest:
+                found.append((path, md5))
     return found
