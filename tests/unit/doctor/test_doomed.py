@@ -36,7 +36,7 @@ SHIPPED = Shipped(
 
 def dpkg_at_work(moment: float) -> bool:
     """dpkg ran from 2000 to 2010."""
-    return 2000 <= moment <= 2010  # noqa: PLR2004
+    return 2000 <= moment <= 2010
 
 
 def lost(*files: ChangedFile, content: bytes | None = b"altered") -> Doomed:
@@ -91,7 +91,7 @@ def test_another_file_of_a_package_is_lost_where_it_was_written_over() -> None:
 
 
 @pytest.mark.parametrize("link", [False, True])
-def test_a_file_without_an_md5_goes_by_when_it_was_written(link: bool) -> None:
+def test_a_file_without_an_md5_goes_by_when_it_was_written(*, link: bool) -> None:
     path = "/usr/bin/link" if link else "/usr/bin/b"
     assert fates(changed(path, link=link), content=None) == {}
     written = changed(path, modified=SINCE, link=link)

@@ -94,7 +94,7 @@ def test_local_time_is_our_own(root: FakeRoot) -> None:
 
 def test_local_time_was_anothers(root: FakeRoot) -> None:
     """dpkg ran with TZ=UTC, as in the build of an image; the list that it wrote shows that."""
-    root.write("var/log/apt/history.log", HISTORY.split("\n\n")[0])
+    root.write("var/log/apt/history.log", HISTORY.split("\n\n", maxsplit=1)[0])
     unpack(root, moment("10:00:06"))
     assert spans(root) == [(moment("10:00:04"), moment("10:00:14"))]
 
@@ -103,14 +103,14 @@ def test_local_time_was_the_machines(root: FakeRoot) -> None:
     zones = Path("/usr/share/zoneinfo")
     if not zones.is_dir():
         pytest.skip("no tzdata")
-    root.write("var/log/apt/history.log", HISTORY.split("\n\n")[0])
+    root.write("var/log/apt/history.log", HISTORY.split("\n\n", maxsplit=1)[0])
     shutil.copyfile(zones / "Etc/GMT-3", root.write("etc/localtime", ""))
     unpack(root, moment("10:00:06", 3))
     assert spans(root) == [(moment("10:00:04", 3), moment("10:00:14", 3))]
 
 
 def test_rotated_logs_count_and_old_ones_do_not(root: FakeRoot) -> None:
-    history = HISTORY.split("\n\n")[0].encode()
+    history = HISTORY.split("\n\n", maxsplit=1)[0].encode()
     root.write("var/log/apt/history.log.1.gz", gzip.compress(history))
     root.write("var/log/apt/history.log.2.gz", gzip.compress(history)[:-20])  # torn
     old = root.write("var/log/dpkg.log.1", DPKG_LOG.replace("2026", "2025"))
@@ -123,7 +123,7 @@ def test_rotated_logs_count_and_old_ones_do_not(root: FakeRoot) -> None:
 
 def test_the_last_run_ends_when_dpkg_wrote_its_status(root: FakeRoot) -> None:
     """Whatever a script does in the rest of that second was not dpkg."""
-    root.write("var/log/apt/history.log", HISTORY.split("\n\n")[0])
+    root.write("var/log/apt/history.log", HISTORY.split("\n\n", maxsplit=1)[0])
     unpack(root, moment("10:00:06", 9))
     ended = moment("10:00:13", 9) + 0.25
     os.utime(root.write("var/lib/dpkg/status", ""), (ended, ended))

@@ -33,7 +33,7 @@ nonsense
         ("/home/jürgen/x", "/home/jürgen", True),
     ],
 )
-def test_on_which_mount_a_path_lies(path: str, point: str, survives: bool) -> None:
+def test_on_which_mount_a_path_lies(path: str, point: str, *, survives: bool) -> None:
     found = Mounts(TABLE).of(path)
     assert (found.point, found.survives) == (point, survives)
 

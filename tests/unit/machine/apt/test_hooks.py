@@ -81,16 +81,16 @@ def test_what_comes_before_ours_takes_nothing_away(apt: AptRoot, paths: Paths) -
 def test_everything_is_cleared(apt: AptRoot, paths: Paths) -> None:
     apt.write(f"{PARTS}/91culprit", "#clear DPkg;\n#clear APT::Update;\n")
     (names,) = silenced(apt, paths).values()
-    assert len(names) == 6  # noqa: PLR2004 - all but APT::Install
+    assert len(names) == 6
 
 
 @pytest.mark.parametrize("gone", [True, False])
-def test_our_own_file_is_gone_or_cut_short(apt: AptRoot, paths: Paths, gone: bool) -> None:
+def test_our_own_file_is_gone_or_cut_short(apt: AptRoot, paths: Paths, *, gone: bool) -> None:
     if gone:
         (apt.path / OURS).unlink()
     else:
         apt.write(OURS, "// a person's own\n")
-    assert len(silenced(apt, paths)[OURS]) == 7  # noqa: PLR2004 - six hooks, and the version
+    assert len(silenced(apt, paths)[OURS]) == 7
     assert {hook.gone for hook in hooks.of_apt(_relocated(paths, apt))} == {gone}
 
 
