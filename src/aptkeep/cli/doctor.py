@@ -14,6 +14,7 @@ from aptkeep.words import counted, size
 
 if TYPE_CHECKING:
     from aptkeep.doctor.findings import Finding
+    from aptkeep.doctor.places import Place
     from aptkeep.doctor.report import Report
 
 _FILES = (Kind.FILES, Kind.PACKAGE_FILE)
@@ -54,6 +55,7 @@ def _print_text(found: Report) -> None:
     if not found.findings and found.trouble is None:
         seen = ", as far as you can see it" if found.unseen else ""
         output.line(f"Nothing would be lost{seen}.")
+    _print_places(found.places)
     for text in found.advice:
         output.line(f"advice: {text}")
     for text in found.unseen:
@@ -74,6 +76,20 @@ _HEADINGS = {
 }
 
 
+def _print_places(places: tuple[Place, ...]) -> None:
+    if places:
+        output.line("Where installations would go:")
+    for place in places:
+        answer = place.destination
+        if answer.path is None:
+            said = answer.trouble or "nowhere"
+        else:
+            said = f"{answer.path}, which {'survives' if place.survives else 'would be lost'}"
+        output.line(f"  {answer.tool} ({answer.user}): {said}")
+        if answer.remedy and not place.survives:
+            output.line(f"    remedy: {answer.remedy}")
+
+
 def _extent(finding: Finding) -> str:
     if finding.size is None:
         return ""
@@ -86,6 +102,7 @@ def _print_json(found: Report) -> None:
     trouble = found.trouble
     output.as_json(
         home=found.home,
+        tools=[_place_json(place) for place in found.places],
         findings=[_finding_json(finding) for finding in found.findings],
         advice=list(found.advice),
         unseen=list(found.unseen),
@@ -97,6 +114,19 @@ def _print_json(found: Report) -> None:
             "resolution": trouble.resolution,
         },
     )
+
+
+def _place_json(place: Place) -> dict[str, Any]:
+    answer = place.destination
+    return {
+        "tool": answer.tool,
+        "user": answer.user,
+        "path": answer.path,
+        "survives": place.survives,
+        "asked": answer.asked,
+        "trouble": answer.trouble,
+        "remedy": answer.remedy,
+    }
 
 
 def _finding_json(finding: Finding) -> dict[str, Any]:

@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 
 _OF_PEOPLE = ("/home", "/media", "/mnt", "/opt", "/root", "/srv", "/usr/local")
 """Where no maintainer script makes anything: Debian policy 9.1.2, FHS 5."""
+ACCOUNTS = "/etc/passwd"
+_ACCOUNTS = frozenset(
+    f"/etc/{name}" for name in ("passwd", "shadow", "group", "gshadow", "subuid", "subgid")
+)
+"""Told of together, as passwd(5): who is added to one is added to all."""
 _CONFIGURATION = "/etc"
 """Where conffiles are: Debian policy 10.7.2."""
 _BY_PRODUCT = ("etc", "opt", "var/lib", "var/opt", "home", "media", "mnt", "srv")
@@ -136,6 +141,8 @@ def _largest_first(file: ChangedFile) -> tuple[int, str]:
 
 def place_of(path: str) -> str:
     """The directory as a part of which a file is told of: `/usr/local`, `/etc/nginx`."""
+    if path in _ACCOUNTS:
+        return ACCOUNTS
     parts = path.split("/")[1:]
     for product in _BY_PRODUCT:
         above = product.split("/")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _SECOND = 1_000_000_000
 _PIECE = 1 << 20
 _SHARED = frozenset(("/", "/boot", "/etc", "/home", "/opt", "/srv", "/usr", "/var", "/var/lib"))
-"""Too much of it is the image's to be kept as a whole."""
+"""Too much in them is the image's: files there are kept one by one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ def findings(lost: Doomed, home: str) -> Iterator[Finding]:
             Kind.PACKAGE_FILE,
             group.place,
             "written over, but a package's: what the package brings comes back",
-            "make a package of the change, or have the image bring it",
+            "have the image bring it, or a package of your own",
             group.count,
             group.size,
             group.examples,
@@ -91,15 +91,25 @@ def findings(lost: Doomed, home: str) -> Iterator[Finding]:
             Kind.CONFFILE,
             file.path,
             "a package's configuration file that was changed: what the package brings comes back",
-            f"keep a copy in {home}, or have the image bring it",
+            _keep([file.path]) or f"keep a copy in {home}, or have the image bring it",
             size=file.size,
         )
 
 
 def _remedy(group: Group, home: str) -> str:
-    keep = f"set 'Aptkeep::Keep {{ \"{group.place}\"; }};' {SETTING}"
-    if group.place in _SHARED:
-        return f"keep a copy in {home}, or have the image bring it"
+    if group.place == doomed.ACCOUNTS:
+        return "have the image make the account or group"
+    alone = group.count == len(group.examples)
+    names = [group.place] if group.place not in _SHARED else list(group.examples) if alone else []
+    keep = _keep(names)
     if group.place == "/usr/local":
-        return f"install into {home}/.local (./configure --prefix), or {keep}"
-    return f"move it to {home}, or {keep}"
+        return f"install into {home}/.local (./configure --prefix={home}/.local), or {keep}"
+    return f"move it to {home}, or {keep or 'have the image bring it'}"
+
+
+def _keep(names: list[str]) -> str | None:
+    """What has aptkeep keep these paths; None where apt.conf(5) can't spell one of them."""
+    if not names or not all(name.isprintable() and not set(name) & set('"\\') for name in names):
+        return None
+    listed = " ".join(f'"{name}";' for name in names)
+    return f"set 'Aptkeep::Keep {{ {listed} }};' {SETTING} and run 'sudo aptkeep record'"

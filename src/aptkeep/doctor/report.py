@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from aptkeep import review, upkeep
-from aptkeep.doctor import lost_files, recorded, starting
+from aptkeep.doctor import lost_files, places, recorded, starting
 from aptkeep.doctor.findings import Kind
 from aptkeep.errors import AptkeepError, UsageError
 from aptkeep.machine import mounts, observe, startup
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from aptkeep.doctor.findings import Finding
+    from aptkeep.doctor.places import Place
     from aptkeep.machine.apt.config import Configuration
     from aptkeep.machine.observe import Snapshot
 
@@ -30,6 +31,8 @@ class Report:
     """What `aptkeep doctor` found."""
 
     home: str
+    places: tuple[Place, ...] = ()
+    """Where tools would put installations."""
     findings: tuple[Finding, ...] = ()
     advice: tuple[str, ...] = ()
     """What is no loss by itself."""
@@ -39,22 +42,19 @@ class Report:
     """Why the store can't be used; all else was looked at."""
 
 
-def doctor(configuration: Configuration, kept: Collection[str] = ()) -> Report:
-    """What would be lost if this machine stopped now.
-
-    `kept` are directories outside the home whose changed files come back by themselves.
-    Raises UsageError where there is no home.
-    """
+def doctor(configuration: Configuration) -> Report:
+    """What would be lost if this machine stopped now. Raises UsageError where there is no home."""
     home = find_home(configuration.settings.home)
     round_ = _Round(configuration, home)
     round_.look_at_the_start()
     snapshot = observe.observe(configuration, home=home)
     round_.look_at_keys(snapshot)
     round_.look_into_the_store()
-    round_.look_for_files(snapshot, kept)
+    round_.look_for_files(snapshot)
     order = list(Kind)
     return Report(
         home,
+        tuple(round_.places()),
         tuple(sorted(round_.findings, key=lambda finding: order.index(finding.kind))),
         tuple(dict.fromkeys(round_.advice)),
         tuple(dict.fromkeys(round_.unseen)),
@@ -120,7 +120,11 @@ class _Round:
         except AptkeepError as error:
             self.trouble = error
 
-    def look_for_files(self, snapshot: Snapshot, kept: Collection[str]) -> None:
+    def places(self) -> list[Place]:
+        """Where tools would put installations."""
+        return places.look(self._home, self._mounts, self._settings.keep)
+
+    def look_for_files(self, snapshot: Snapshot) -> None:
         """Whether there is what no package brings, and nobody keeps."""
         since = self._state.baseline_taken()
         if since is None:
@@ -136,7 +140,7 @@ class _Round:
             since,
             home=self._home,
             mounts=self._mounts,
-            kept={*kept, *told, *self._recorded},
+            kept={*self._settings.keep, *told, *self._recorded},
         )
         self._say_unseen({*looked.unseen, *looked.doomed.unseen})
         self.findings += lost_files.findings(looked.doomed, self._home)
