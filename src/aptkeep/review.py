@@ -61,6 +61,8 @@ class Status:
     pending: tuple[Pending, ...] = ()
     unrecorded: tuple[Difference, ...] = ()
     warnings: tuple[str, ...] = ()
+    unkept_paths: tuple[str, ...] = ()
+    """What can't be kept below `Aptkeep::Keep`, and why."""
     sources: tuple[SourceReport, ...] = ()
     pooled: int = 0
     """.deb files in the pool."""
@@ -118,6 +120,7 @@ def status(configuration: Configuration) -> Status:
         pending=tuple(Pending(subject, reason) for subject, reason in sorted(pending.items())),
         unrecorded=tuple(differences(newest.manifest, absorbed, tree.nodes, tree.absorbed)),
         warnings=tuple(troubles),
+        unkept_paths=tree.unkept,
         sources=tuple(reports),
         pooled=len(pooled),
         pool_size=sum(deb.size for deb in pooled),

@@ -49,7 +49,7 @@ def _print_text(found: Report) -> None:
         if finding.examples:
             more = " …" if len(finding.examples) < finding.count else ""
             output.line(f"    {', '.join(finding.examples)}{more}")
-        if kind not in _ALIKE:
+        if finding.size is None or kind not in _ALIKE:
             output.line(f"    {finding.meaning}")
         output.line(f"    remedy: {finding.remedy}")
     if not found.findings and found.trouble is None:

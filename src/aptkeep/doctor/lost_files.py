@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from aptkeep.doctor import doomed
 from aptkeep.doctor.doomed import Fate
-from aptkeep.doctor.findings import SETTING, Finding, Kind
+from aptkeep.doctor.findings import Finding, Kind
 from aptkeep.machine import changed, dpkg_runs
 from aptkeep.machine.shipped import shipped
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from aptkeep.machine.apt.config import Paths
     from aptkeep.machine.mounts import Mounts
 
+_SETTING = "in /etc/apt/apt.conf.d/90keep"
 _SECOND = 1_000_000_000
 _PIECE = 1 << 20
 _SHARED = frozenset(("/", "/boot", "/etc", "/home", "/opt", "/srv", "/usr", "/var", "/var/lib"))
@@ -112,4 +113,4 @@ def _keep(names: list[str]) -> str | None:
     if not names or not all(name.isprintable() and not set(name) & set('"\\') for name in names):
         return None
     listed = " ".join(f'"{name}";' for name in names)
-    return f"set 'Aptkeep::Keep {{ {listed} }};' {SETTING} and run 'sudo aptkeep record'"
+    return f"set 'Aptkeep::Keep {{ {listed} }};' {_SETTING} and run 'sudo aptkeep record'"

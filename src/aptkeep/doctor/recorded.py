@@ -38,6 +38,17 @@ def changes(found: Sequence[Difference]) -> Iterator[Finding]:
     )
 
 
+def unkept_paths(found: Status) -> Iterator[Finding]:
+    """What lies below `Aptkeep::Keep` and can't be kept."""
+    for text in found.unkept_paths:
+        yield Finding(
+            Kind.FILES,
+            "Aptkeep::Keep",
+            text,
+            f"move it to {found.home}, or see aptkeep(8), Aptkeep::Keep",
+        )
+
+
 def without_deb(names: Sequence[str], *, pool_keep: str) -> Iterator[Finding]:
     """The packages that are wanted, and that nothing could be installed from."""
     if not names:

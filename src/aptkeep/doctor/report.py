@@ -109,6 +109,7 @@ class _Round:
             # What nobody could read is not gone for that.
             changes = [c for c in found.unrecorded if c.name not in self._unreadable]
             self.findings += recorded.changes(changes)
+            self.findings += recorded.unkept_paths(found)
             self.advice += recorded.advice(found)
             if found.generation is not None:
                 self._recorded = set(found.generation.manifest.files)
