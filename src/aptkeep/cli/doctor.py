@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from aptkeep.doctor.report import Report
 
 _FILES = (Kind.FILES, Kind.PACKAGE_FILE)
-_ALIKE = (*_FILES, Kind.CONFFILE)
-"""What means the same for each."""
 
 
 @click.command("doctor")
@@ -43,13 +41,12 @@ def _print_text(found: Report) -> None:
     for finding in found.findings:
         if finding.kind is not kind:
             kind = finding.kind
-            same = f": {finding.meaning}" if kind in _ALIKE else ""
-            output.line(f"{_HEADINGS[kind]}{same or ':'}")
+            output.line(f"{_HEADINGS[kind]}:")
         output.line(f"  {finding.subject}{_extent(finding)}")
         if finding.examples:
             more = " …" if len(finding.examples) < finding.count else ""
             output.line(f"    {', '.join(finding.examples)}{more}")
-        if finding.size is None or kind not in _ALIKE:
+        if finding.size is None:  # or the heading says it
             output.line(f"    {finding.meaning}")
         output.line(f"    remedy: {finding.remedy}")
     if not found.findings and found.trouble is None:
@@ -70,9 +67,9 @@ _HEADINGS = {
     Kind.KEY: "Keys and files of apt's that would be lost",
     Kind.UNREADABLE_HOME: "Sources that would be of no use",
     Kind.UNRECORDED: "Changes that would be lost",
-    Kind.FILES: "Files that would be lost",
-    Kind.PACKAGE_FILE: "Files of packages that would be lost",
-    Kind.CONFFILE: "Configuration files that would be lost",
+    Kind.FILES: "Files that would be lost, as no package brings them back",
+    Kind.PACKAGE_FILE: "Changed files of packages, which come back as the packages bring them",
+    Kind.CONFFILE: "Changed configuration files, which come back as their packages bring them",
 }
 
 

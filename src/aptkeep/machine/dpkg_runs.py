@@ -10,21 +10,20 @@ import contextlib
 import gzip
 import os
 import time
-import zoneinfo
 from bisect import bisect_left
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from aptkeep.machine.apt.config import Paths
 
-    _Clock = Callable[[str], float]
-
 _FORM = "%Y-%m-%d %H:%M:%S"
 _LENGTH = 19
+_QUARTER = 900
+_ZONES = sorted(range(-12 * 3600, 14 * 3600 + 1, _QUARTER), key=abs)
+"""What a local time may be ahead of UTC, in seconds: first none, which containers have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +36,10 @@ class Run:
     def holds(self, moment: float) -> bool:
         """Whether a moment is within it."""
         return self.begin <= moment <= self.end
+
+    def earlier(self, seconds: int) -> Run:
+        """The same so many seconds before."""
+        return Run(self.begin - seconds, self.end - seconds)
 
 
 class Runs:
@@ -68,7 +71,7 @@ def read(paths: Paths, since: float) -> Runs:
         told += of_dpkg(text)
     for text in _logs(paths.history_log, since):
         told += of_apt(text)
-    runs = _placed(dict.fromkeys(told), _unpacked(paths.dpkg_directory, since), _clocks(paths.root))
+    runs = _placed(dict.fromkeys(told), _unpacked(paths.dpkg_directory, since))
     return Runs(_to_the_end(paths, [run for run in runs if run.end >= since]))
 
 
@@ -121,26 +124,36 @@ def _logs(path: str, since: float) -> Iterator[str]:
                     yield stream.read().decode("utf-8", "replace")
 
 
-def _clocks(root: str) -> list[_Clock]:
-    """What local time may have meant to whoever ran dpkg: our own zone, the machine's, or none."""
-    clocks: list[_Clock] = [lambda text: time.mktime(time.strptime(text, _FORM))]
-    with contextlib.suppress(OSError, ValueError):
-        with open(os.path.join(root, "etc/localtime"), "rb") as stream:
-            zone = zoneinfo.ZoneInfo.from_file(stream)
-        clocks.append(lambda text: datetime.strptime(text, _FORM).replace(tzinfo=zone).timestamp())
-    clocks.append(lambda text: calendar.timegm(time.strptime(text, _FORM)))
-    return clocks
+def _placed(told: Iterable[tuple[str, str]], unpacked: Sequence[float]) -> Iterator[Run]:
+    """The runs in real time: by the zone that puts the unpacking of a package into them.
 
-
-def _placed(
-    told: Iterable[tuple[str, str]], unpacked: Sequence[float], clocks: Sequence[_Clock]
-) -> Iterator[Run]:
-    """The runs in real time: by the clock that puts the unpacking of a package into them."""
+    Our own zone is tried first. A run that unpacked nothing had that of the one before.
+    """
+    before: int | None = None
     for begin, end in told:
+        own = _ahead(begin)
         # The last second counts whole: that of a line is the one that had begun.
-        readings = [Run(clock(begin), clock(end) + 1) for clock in clocks]
-        fitting = [run for run in readings if any(run.holds(moment) for moment in unpacked)]
-        yield from fitting or readings[:1]
+        utc = Run(calendar.timegm(_parsed(begin)), calendar.timegm(_parsed(end)) + 1)
+        zones = [own, *([] if before is None else [before]), *_ZONES]
+        fitting = (zone for zone in zones if _any_within(unpacked, utc.earlier(zone)))
+        found = next(fitting, None)
+        before = found if found is not None else before
+        yield utc.earlier(own if before is None else before)
+
+
+def _any_within(moments: Sequence[float], run: Run) -> bool:
+    """Whether any of the moments, which are sorted, is within a run."""
+    place = bisect_left(moments, run.begin)
+    return place < len(moments) and run.holds(moments[place])
+
+
+def _parsed(text: str) -> time.struct_time:
+    return time.strptime(text, _FORM)
+
+
+def _ahead(text: str) -> int:
+    """How many seconds our own zone is ahead of UTC at a local time."""
+    return int(calendar.timegm(_parsed(text)) - time.mktime(_parsed(text)))
 
 
 def _unpacked(dpkg_directory: str, since: float) -> list[float]:
@@ -152,16 +165,13 @@ def _unpacked(dpkg_directory: str, since: float) -> list[float]:
                 moment = entry.stat().st_mtime
                 if moment >= since:
                     found.append(moment)
-    return found
+    return sorted(found)
 
 
 def _to_the_end(paths: Paths, runs: list[Run]) -> list[Run]:
-    """dpkg writes its status last, and a file system tells that more precisely than a log."""
+    """The last run ended when dpkg wrote its status, which a file system tells precisely."""
     try:
         ended = os.stat(paths.dpkg_status).st_mtime
     except OSError:
         return runs
-    return [
-        Run(run.begin, ended) if run.begin <= ended and run.end - 1 <= ended <= run.end else run
-        for run in runs
-    ]
+    return [Run(run.begin, ended) if run.holds(ended) else run for run in runs]

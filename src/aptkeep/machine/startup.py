@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import time
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,8 @@ from aptkeep.machine.state import Start
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-CALL = b"aptkeep"
+# On one line, and in whatever quotes; not aptkeep-something, nor a path with it as a directory.
+_CALL = re.compile(rb"(?<![\w.-])aptkeep(?![\w./-]).*\b(?:start|init)\b")
 _SCRIPT_LIMIT = 1 << 20
 """Bytes; what is larger is no script that starts a machine."""
 _ENABLED = ("etc/systemd/system", "run/systemd/system", "usr/lib/systemd/system")
@@ -54,11 +56,11 @@ def calls_aptkeep(root: str = "/", command: bytes | None = None) -> bool:
     if command is None:
         command = _read("/proc/1/cmdline")
     words = [word for word in command.split(b"\0") if word]
-    if any(CALL in word for word in words) or _any_script(root, words):
+    if _CALL.search(b" ".join(words)) or _any_script(root, words):
         return True
     for path in _start_files(root):
         text = _read(path)
-        if CALL in os.fsencode(os.path.basename(path)) or CALL in text:
+        if _CALL.search(text):
             return True
         commands = [
             line.partition(b"=")[2].lstrip(b"@-:+!")
@@ -75,7 +77,7 @@ def _any_script(root: str, words: list[bytes]) -> bool:
     for word in words:
         if word.startswith(b"/"):
             text = _read(os.path.join(root, os.fsdecode(word).lstrip("/")))
-            if CALL in text and not text.startswith(b"\x7fELF"):
+            if not text.startswith(b"\x7fELF") and _CALL.search(text):
                 return True
     return False
 

@@ -38,6 +38,7 @@ def test_nothing_calls(root: FakeRoot) -> None:
     root.write("entrypoint", "#!/bin/sh\naptkeep start\n")
     assert not calls(root)
     assert not calls(root, b"")
+    assert not calls(root, b"init\0/var/cache/aptkeep-testbed\0start\0")
     assert not calls(root, b"/entrypoint-that-is-not-there\0")
 
 
@@ -64,7 +65,7 @@ def test_a_program_is_no_script(root: FakeRoot) -> None:
     [
         (f"{WANTS}/machine.service", "[Service]\nExecStart=-/usr/bin/aptkeep start\n"),
         (f"{WANTS}/machine.service", "[Service]\nExecStartPre=-+/opt/start --all\n"),
-        ("usr/lib/systemd/system/basic.target.wants/aptkeep.service", ""),
+        (f"{WANTS}/aptkeep.service", 'ExecStart="/usr/bin/aptkeep" -o A::B=c start\n'),
         ("etc/rc.local", "#!/bin/sh\naptkeep start --background\n"),
         ("etc/cron.d/start", "@reboot root aptkeep start\n"),
         ("var/spool/cron/crontabs/root", "@reboot aptkeep start\n"),
