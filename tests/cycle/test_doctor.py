@@ -49,6 +49,10 @@ def test_files_that_would_be_lost(machine: Workstation) -> None:
         printf x > "/usr/local/bin/two
 lines"; printf x > "/usr/local/bin/$(printf '\\377')"; printf x > "/usr/local/bin/[*?]\\\\"
         useradd --create-home bob
+        # What is mounted is no part of the root file system, on whatever disk it lies.
+        mkdir /mnt/disk /mnt/memory; mount --bind /opt/vendor /mnt/disk
+        mount -t tmpfs none /mnt/memory; touch /mnt/memory/x
+        touch /etc/bound; mount --bind /srv/www/index.html /etc/bound
         # None of these is missed.
         mkdir -p /usr/local/lib/__pycache__; echo x > /usr/local/lib/__pycache__/x.pyc
         echo x > /var/cache/x; echo x > /var/log/x; echo x > /var/tmp/x
@@ -266,6 +270,16 @@ def test_a_store_that_can_not_be_used(recorded: Workstation) -> None:
     assert "999" in text
     generation.write_text(text)
     assert "999" in aptkeep(recorded, "doctor", code=3).stderr
+
+
+def test_a_full_store_is_read_all_the_same(machine: Workstation) -> None:
+    machine.run("mount", "-t", "tmpfs", "-o", "size=1m", "none", HOME)
+    machine.run("apt-mark", "hold", "sudo")
+    assert set(findings(machine)) == {"volume", "unrecorded"}
+    machine.run("dd", "if=/dev/zero", f"of={HOME}/large", "bs=1k", "count=1000")
+    found = document(machine, "doctor", code=3)
+    assert "no room" in found["error"]["brief"]
+    assert [finding["kind"] for finding in found["findings"]] == ["volume", "unrecorded"]
 
 
 def test_a_user_is_told_what_it_could_not_see(recorded: Workstation) -> None:

@@ -105,6 +105,9 @@ class _Round:
         """Whether the store can be used, and everything is recorded."""
         try:
             recorded.room(self._home)
+        except AptkeepError as error:
+            self.trouble = error  # what is in there can be read all the same
+        try:
             found = review.status(self._configuration)
             # What nobody could read is not gone for that.
             changes = [c for c in found.unrecorded if c.name not in self._unreadable]
@@ -119,7 +122,7 @@ class _Round:
         except UsageError as error:
             self.unseen.append(error.one_line())
         except AptkeepError as error:
-            self.trouble = error
+            self.trouble = self.trouble or error
 
     def places(self) -> list[Place]:
         """Where tools would put installations."""

@@ -155,7 +155,8 @@ def _command(since: int, root: str, passed_over: Iterable[str]) -> list[str]:
     pruned += ["-path", f"{spool}/*", "!", "-path", f"{_literal(root + _KEPT_SPOOL)}*"]
     return [
         *("find", root or "/", "-xdev"),
-        *("(", *pruned, ")", "-prune", "-o"),
+        # Of directories alone: comparing every path with each of these takes longer than all else.
+        *("-type", "d", "(", *pruned, ")", "-prune", "-o"),
         *("(", "-type", "f", "-o", "-type", "l", ")"),
         *("-newerct", f"@{before // _FINE}.{before % _FINE:09}"),
         *("-printf", r"%y\0%s\0%C@\0%T@\0%p\0"),
