@@ -12,14 +12,10 @@ from testbed.workstation import Workstation
 PACKAGES = ("redis-server", "vim", "tzdata", "cowsay", "man-db", "nano", "openssh-client")
 # What their scripts make: configuration through ucf, links to certificates, caches of fonts and of
 # types, byte code, accounts and keys.
-MAKERS: tuple[str, ...] = (
-    "ca-certificates",
-    "fontconfig",
-    "shared-mime-info",
-    "nginx-light",
-    "openssh-server",
+MAKERS = (
+    *("ca-certificates", "fontconfig", "shared-mime-info", "nginx-light", "openssh-server"),
+    *("python3-six", "dbus", "make"),
 )
-MAKERS += ("python3-six", "locales", "dbus", "cron", "make")
 PROGRAM = """
 #!/bin/sh
 echo works

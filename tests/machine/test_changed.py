@@ -51,8 +51,8 @@ def test_what_is_elsewhere_is_passed_over_by_its_very_name(tmp_path: Path, name:
 
 
 def test_what_is_written_in_passing_is_left_out(tmp_path: Path) -> None:
-    places = ("etc/resolv.conf", "etc/x", "var/cache/x", "var/cachex", "var/spool/mail/x")
-    places += ("var/spool/cron/crontabs/x", "opt/__pycache__/x", "root/.bash_history", "etc/bound")
+    places = ["etc/resolv.conf", "etc/x", "var/cache/x", "var/cachex", "var/spool/mail/x"]
+    places += ["var/spool/cron/crontabs/x", "opt/__pycache__/x", "root/.bash_history", "etc/bound"]
     for place in places:
         (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / place).touch()

@@ -10,7 +10,7 @@ from aptkeep.cli import context, output
 from aptkeep.doctor.findings import Kind
 from aptkeep.doctor.report import doctor
 from aptkeep.errors import ExitCode
-from aptkeep.words import counted, size
+from aptkeep.words import counted, size, some
 
 if TYPE_CHECKING:
     from aptkeep.doctor.findings import Finding
@@ -55,8 +55,8 @@ def _print_text(found: Report) -> None:
     _print_places(found.places)
     for text in found.advice:
         output.line(f"advice: {text}")
-    for text in found.unseen:
-        output.warning(f"not seen: {text}")
+    if found.unseen:
+        output.warning(some(found.unseen, "only root can look into that"))
 
 
 _HEADINGS = {

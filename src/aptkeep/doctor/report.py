@@ -18,8 +18,6 @@ from aptkeep.machine.state import State
 from aptkeep.store.home import find as find_home
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
     from aptkeep.doctor.findings import Finding
     from aptkeep.doctor.places import Place
     from aptkeep.machine.apt.config import Configuration
@@ -37,7 +35,7 @@ class Report:
     advice: tuple[str, ...] = ()
     """What is no loss by itself."""
     unseen: tuple[str, ...] = ()
-    """What could not be looked into, and why."""
+    """The paths that only root could have looked into."""
     trouble: AptkeepError | None = None
     """Why the store can't be used; all else was looked at."""
 
@@ -57,7 +55,7 @@ def doctor(configuration: Configuration) -> Report:
         tuple(round_.places()),
         tuple(sorted(round_.findings, key=lambda finding: order.index(finding.kind))),
         tuple(dict.fromkeys(round_.advice)),
-        tuple(dict.fromkeys(round_.unseen)),
+        tuple(sorted(set(round_.unseen))),
         round_.trouble,
     )
 
@@ -69,6 +67,7 @@ class _Round:
         self._configuration = configuration
         self._settings, self._paths = configuration.settings, configuration.paths
         self._home = home
+        self._store = os.path.join(home, self._settings.store)
         self._state = State(self._paths.state)
         self._mounts = mounts.read()
         self._unreadable: set[str] = set()
@@ -83,8 +82,7 @@ class _Round:
         now, last = startup.now(), self._state.last_start()
         started = self._state.started
         self.findings += starting.start_up(self._paths.root, now, last, ever_started=started)
-        store = os.path.join(self._home, self._settings.store)
-        self.findings += starting.volume(store, self._home, self._mounts)
+        self.findings += starting.volume(self._store, self._home, self._mounts)
         self.findings += starting.recording(self._paths)
 
     def look_at_keys(self, snapshot: Snapshot) -> None:
@@ -93,7 +91,7 @@ class _Round:
         if os.geteuid() != 0:
             unkept = snapshot.unkept
             self._unreadable = {e.subject for e in unkept if e.reason.startswith(denied)}
-            self._say_unseen(self._unreadable)
+            self.unseen += self._unreadable
         self.findings += recorded.keys(snapshot, self._unreadable)
         found, advice = recorded.home_closed(
             snapshot, self._home, user=sandbox_user(), rewrite=self._settings.rewrite_sources
@@ -119,8 +117,8 @@ class _Round:
                 lost = upkeep.unobtainable(self._configuration)
                 keep = self._settings.pool_keep
                 self.findings += recorded.without_deb(lost, pool_keep=keep)
-        except UsageError as error:
-            self.unseen.append(error.one_line())
+        except UsageError:
+            self.unseen.append(self._store)
         except AptkeepError as error:
             self.trouble = self.trouble or error
 
@@ -134,11 +132,13 @@ class _Round:
         if since is None:
             now = startup.now()
             if now is None:
-                self.unseen.append("changed files: nobody can say since when")
+                self.unseen.append("/")
                 return
             since = time.time_ns() - int(now.after * 1_000_000_000)
-        # What apt is configured with has findings of its own.
-        told = {entry.subject for entry in snapshot.unkept} | {*snapshot.observation.files}
+        # What apt is configured with is recorded, or told of already; but for packages' own files.
+        observed = snapshot.observation.files
+        told = {path for path, file in observed.items() if file.package is None}
+        told |= {entry.subject for entry in snapshot.unkept}
         looked = lost_files.look(
             self._paths,
             since,
@@ -146,8 +146,5 @@ class _Round:
             mounts=self._mounts,
             kept={*self._settings.keep, *told, *self._recorded},
         )
-        self._say_unseen({*looked.unseen, *looked.doomed.unseen})
+        self.unseen += [*looked.unseen, *looked.doomed.unseen]
         self.findings += lost_files.findings(looked.doomed, self._home)
-
-    def _say_unseen(self, paths: Collection[str]) -> None:
-        self.unseen += [f"{path}: only root can look into it" for path in sorted(paths)]
