@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 
@@ -38,9 +39,9 @@ def command(
             output.as_json(background=True)
         return ExitCode.OK
     try:
-        started = startup.now()
-        if started is not None:
-            State(configuration.paths.state).note_start(started)
+        with contextlib.suppress(AptkeepError):  # only doctor asks for it
+            if (started := startup.now()) is not None:
+                State(configuration.paths.state).note_start(started)
         return run(configuration, Options(offline=offline), json_wanted=as_json)
     except AptkeepError as error:
         if not background:
