@@ -51,7 +51,7 @@ class TreeBack:
         self._reasons = reasons
         self._state = TreeState(configuration.paths.state)
         self._last = self._state.last()
-        self._is_elsewhere = cache(tree.is_elsewhere)
+        self._is_elsewhere, self._mounts = cache(tree.is_elsewhere), tree.mount_points()
         self._excluded = tree.exclusion(configuration.settings.keep_exclude, ())
         self.set_aside: list[Pending] = []
         """What can't be brought back on this root."""
@@ -67,9 +67,8 @@ class TreeBack:
         """What there is to do now."""
         here = {}
         for path, wanted in self._wanted.items():
-            found = (
-                wanted if self._is_elsewhere(os.path.dirname(path)) else self._here(path, wanted)
-            )
+            elsewhere = path in self._mounts or self._is_elsewhere(os.path.dirname(path))
+            found = wanted if elsewhere else self._here(path, wanted)
             if found is not None:
                 here[path] = found
         return plan_nodes(self._wanted, here)

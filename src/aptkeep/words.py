@@ -32,13 +32,17 @@ def grouped(reasons: Iterable[tuple[str, str]]) -> list[str]:
 
 def some(names: Iterable[str], text: str) -> str:
     """`a, b, c and 14 more: text`."""
-    shown = list(names)
+    shown = [_shortened(name) for name in names]
     more = len(shown) - _SHOWN
     listed = ", ".join(shown[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
     return f"{listed}: {text}" if listed else text
 
 
-_SHOWN = 3
+_SHOWN, _LONG = 3, 120
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= _LONG else f"{name[: _LONG // 2]}…{name[-_LONG // 2 :]}"
 
 
 def printable(text: str) -> str:

@@ -113,9 +113,20 @@ class TestWhatIsKept:
         nodes = keeper.nodes()
         assert nodes["a"] == nodes["b"]
 
-    def test_what_dpkg_has_not_finished(self, keeper: Keeper) -> None:
-        keeper.put("a.dpkg-new", "1")
+    def test_what_dpkg_leaves_beside_a_conffile(self, keeper: Keeper) -> None:
+        for suffix in ("dpkg-new", "dpkg-tmp", "dpkg-dist", "ucf-dist"):
+            keeper.put(f"a.{suffix}", "1")
         assert keeper.keep() == Kept()
+        keeper.put("a.dpkg-old", "the user's")
+        keeper.keep()
+        assert keeper.kinds() == {"a.dpkg-old": FILE}
+
+    def test_long_paths_are_shortened_in_what_is_said(self, keeper: Keeper) -> None:
+        keeper.put("long/" * 100, None)
+        os.mkfifo(keeper.kept / ("long/" * 100) / "fifo")
+        (text,) = keeper.keep().news
+        assert len(text) < 200
+        assert "long/fifo: not kept" in text
 
 
 class TestNothingChanged:

@@ -33,7 +33,8 @@ DEPTH = 200
 CAPABILITIES = "security.capability"
 TEMPORARY = ".aptkeep-"
 """How the name of a path begins that a restore hasn't finished."""
-_UNFINISHED = (".dpkg-new", ".dpkg-tmp")
+_BYPRODUCTS = (".dpkg-new", ".dpkg-tmp", ".dpkg-dist", ".ucf-new", ".ucf-dist")
+"""How what dpkg and ucf leave beside a configuration file ends: a package has it, or will."""
 _CHANGING = "it changes while it is looked at"
 
 
@@ -68,7 +69,7 @@ class Scan:
     unseen: dict[str, str] = field(default_factory=dict)
     """Directories that could not be looked into, and why. What is in them is unknown."""
     elsewhere: set[str] = field(default_factory=set)
-    """Directories on file systems of their own, which don't go with the root."""
+    """What is mounted there, and doesn't go with the root."""
     sha256: str = ""
     """Of all paths and when they were changed: the same as long as nothing is changed."""
 
@@ -84,7 +85,7 @@ class Scanner:
         self._excluded = excluded
         self._found = Scan()
         self._digest = hashlib.sha256()
-        self._device = _device_of_root()
+        self._device, self._mounts = _device_of_root(), mount_points()
 
     def scan(self, roots: Iterable[str]) -> Scan:
         """Look at everything below each of `roots`, which need not be there.
@@ -104,8 +105,8 @@ class Scanner:
 
     def _enter(self, parent: int, name: str, path: str, *, depth: int) -> None:
         """Take `name` in `parent`, and what is below it."""
-        unfinished = name.startswith(TEMPORARY) or name.endswith(_UNFINISHED)
-        if unfinished or self._excluded(path):
+        passing = name.startswith(TEMPORARY) or name.endswith(_BYPRODUCTS)
+        if passing or self._excluded(path):
             return
         try:
             status = os.stat(name, dir_fd=parent, follow_symlinks=False)
@@ -115,8 +116,8 @@ class Scanner:
             self._leave_out(path, error.strerror or str(error))
             return
         directory = stat.S_ISDIR(status.st_mode)
-        # Only directories tell: overlayfs shows files with the device of their layer.
-        if directory and status.st_dev != self._device:
+        # Of a device only directories tell: overlayfs shows files with that of their layer.
+        if path in self._mounts or (directory and status.st_dev != self._device):
             self._found.elsewhere.add(path)
             return
         if len(self._found.paths) >= LIMIT:
@@ -193,7 +194,12 @@ def look(path: str) -> Seen | None:
 
 
 def is_elsewhere(directory: str) -> bool:
-    """Whether what is, or would be, in a directory doesn't go with the root: on another device."""
+    """Whether what is, or would be, in a directory doesn't go with the root: it's mounted there."""
+    mounts, place = mount_points(), directory
+    while place != "/":
+        if place in mounts:
+            return True
+        place = os.path.dirname(place)
     while directory != "/":
         with suppress(OSError), parent(directory) as (above, name):
             found = os.stat(name, dir_fd=above, follow_symlinks=False)
@@ -210,6 +216,20 @@ def is_closed(directory: str) -> bool:
             return True
         directory = os.path.dirname(directory)
     return False
+
+
+def mount_points() -> frozenset[str]:
+    """Where something is mounted (proc_pid_mountinfo(5)); a single file may be, too."""
+    try:
+        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as lines:
+            return frozenset(_unescaped(line.split(" ", 5)[4]) for line in lines) - {"/"}
+    except FileNotFoundError:
+        return frozenset()
+
+
+def _unescaped(path: str) -> str:
+    """A path in which blanks, line ends and backslashes stand as octal numbers."""
+    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), path)
 
 
 def _device_of_root() -> int:
