@@ -13,6 +13,8 @@ from testbed.deb import Deb
 
 CONFFILES = [
     "/etc/aptkeep-home/bash.bashrc",
+    "/etc/aptkeep-home/npmrc",
+    "/etc/aptkeep-home/pip.conf",
     "/etc/conda/condarc.d/aptkeep-home.yml",
     "/etc/default/aptkeep-home",
     "/etc/profile.d/aptkeep-home.sh",
@@ -70,6 +72,8 @@ def test_links_lead_where_they_should(deb: Deb) -> None:
     assert links == {
         "/etc/bash.bashrc": "aptkeep-home/bash.bashrc",
         f"{SHARE}/npm/home": "/home",
+        f"{SHARE}/npmrc": "/etc/aptkeep-home/npmrc",
+        f"{SHARE}/pip.conf": "/etc/aptkeep-home/pip.conf",
         f"{SHARE}/npm/root/.local": "../../../../local",
     }
 
@@ -99,9 +103,10 @@ class TestTable:
     def test_it_names_every_file_that_does_something(self) -> None:
         named = {path for row in table() for path in re.findall(r"`(/[^`]+)`", row[3])}
         unnamed = {
-            # Named in the text: what leads to the others, or is one with its link.
+            # What leads to the others, or is named in the text.
             *("/etc/aptkeep-home/bash.bashrc", "/etc/default/aptkeep-home", f"{SHARE}/bash.bashrc"),
             *(f"{SHARE}/npm/home", f"{SHARE}/npm/root/.local"),
+            *(f"{SHARE}/npmrc", f"{SHARE}/pip.conf"),
         }
         others = {"/etc/R/Rprofile.site"}
         assert named - others == {*CONFFILES, *DIVERTED, *LINKS, *OTHERS} - unnamed

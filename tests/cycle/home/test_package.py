@@ -101,10 +101,14 @@ def test_what_was_removed_or_changed_stays_so(
     install(machine, aptkeep_home_deb)
     machine.run("rm", "/etc/npmrc", "/etc/conda/condarc.d/aptkeep-home.yml")
     machine.sh("echo APTKEEP_HOME_PATH=no > /etc/default/aptkeep-home")
+    machine.sh("echo '[install]' > /etc/xdg/pip/pip.conf")
     before = state(machine)
     install(machine, repack)
     assert state(machine) == before
     assert OURS not in bash_says(machine)
+    assert machine.read_text("/etc/xdg/pip/pip.conf") == "[install]\n"
+    machine.run("dpkg", "--remove", "aptkeep-home")
+    assert not machine.exists("/etc/xdg/pip/pip.conf")
 
 
 class TestBashrc:
@@ -162,7 +166,7 @@ class TestFailure:
     """dpkg undoes an installation that fails while files are unpacked, and calls abort-install."""
 
     # Comes with the same file, which dpkg doesn't let two packages have.
-    RIVAL = TinyPackage("rival", files={"/usr/share/aptkeep-home/pip.conf": "mine\n"})
+    RIVAL = TinyPackage("rival", files={"/usr/share/aptkeep-home/config.site": "mine\n"})
 
     def test_failed_installation_leaves_all_as_it_was(
         self, machine: Workstation, aptkeep_home_deb: Path, tmp_path: Path

@@ -10,7 +10,7 @@ import pytest
 
 from cycle.home.conftest import MakeMachine
 from cycle.home.living import assert_purge_leaves_no_trace, empty_home, install, login
-from testbed import languages
+from testbed import languages, source
 from testbed.fixtures import MakeWorkstation
 from testbed.images import HOME, USER
 from testbed.workstation import Workstation
@@ -94,7 +94,7 @@ def test_root_is_not_refused_either_and_can_have_that_back(machine: Workstation)
     machine.run("pip", "install", "plain", env=OFFLINE)
     assert machine.run("/usr/local/bin/plain").stdout == "plain says hello\n"
     machine.run("pip", "uninstall", "-y", "plain", env=OFFLINE)
-    document = (Path(__file__).parents[3] / "docs/home.md").read_text()
+    document = (source.top() / "docs/home.md").read_text()
     (line,) = [line for line in document.splitlines() if "/root/.config/pip/pip.conf" in line]
     machine.sh(line.split("RUN ")[1])
     assert REFUSED in machine.run("pip", "install", "plain", env=OFFLINE, check=False).stderr

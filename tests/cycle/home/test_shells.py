@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cycle.home.conftest import MakeMachine
-from testbed import images, languages
+from testbed import images, languages, source
 from testbed.fixtures import only_on
 from testbed.images import HOME, USER
 from testbed.workstation import Workstation
@@ -159,9 +159,13 @@ class TestOtherShells:
         assert site == ""
 
     def test_zsh_has_them_with_the_documented_line(self, machine: Workstation) -> None:
-        machine.sh(f"echo '. {SCRIPT}' >> /etc/zsh/zshenv")
+        document = (source.top() / "docs/home.md").read_text()
+        (line,) = [line for line in document.splitlines() if "/etc/zsh/zshenv" in line]
+        machine.sh(line.strip(" `").partition("RUN ")[2])
         said = machine.run("zsh", "-euc", ASK, user=USER)
         assert path_of(said.stdout)[:3] == OURS
         assert said.lines[1] == SITE
         assert said.stderr == ""
         assert ".local" not in machine.run("zsh", "-c", ASK).stdout
+        machine.run("dpkg", "--purge", "aptkeep-home")
+        assert machine.run("zsh", "-euc", "echo $CONFIG_SITE", user=USER).output == "\n"
