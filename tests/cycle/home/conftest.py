@@ -8,6 +8,7 @@
 | a purge leaves each tool as it was | the same |
 | conda's file says what conda's documentation wants said; an environment survives | `test_conda` |
 | what `Pkg.add` installed is there after a stop | `test_julia` |
+| what root installed comes back where doctor's remedy was followed | `test_root` |
 """
 
 from __future__ import annotations
