@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import json
 
-from cycle.keeping import install, next_boot, package_state, pending, said, start, update, wishes
+from cycle.keeping import (
+    document,
+    install,
+    next_boot,
+    package_state,
+    pending,
+    said,
+    start,
+    update,
+    wishes,
+)
 from testbed.workstation import Workstation
 
 # redis-server: a service with a user of its own. vim, nano: alternatives. tzdata: debconf.
@@ -67,6 +77,20 @@ def test_real_packages_come_back_as_they_were(workstation: Workstation) -> None:
     assert machine.run("hello").stdout == "works\n"
     machine.run("rm", "-r", "/root/hello")
     assert lost(machine) == ["/usr/local/bin/hello", "/usr/local/share/man/man1/hello.1"]
+    assert make_survives(machine) is False
+    machine.write("/etc/apt/apt.conf.d/90keep", 'Aptkeep::Keep { "/usr/local"; };')
+    machine.run("aptkeep", "record")
+    assert lost(machine) == []
+    assert make_survives(machine) is True
+
+
+def make_survives(machine: Workstation) -> bool:
+    """Whether what root installs with make(1) survives, as doctor tells."""
+    tools = document(machine, "doctor", code=0 if not lost(machine) else 1)["tools"]
+    (make,) = [t for t in tools if t["tool"] == "make install" and t["user"] == "root"]
+    assert make["path"] == "/usr/local"
+    survives: bool = make["survives"]
+    return survives
 
 
 def lost(machine: Workstation) -> list[str]:
