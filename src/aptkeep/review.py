@@ -103,6 +103,7 @@ def status(configuration: Configuration) -> Status:
     pending = _reasons(subjects, (*adapted.set_aside, *tree.set_aside), state, now)
     wanted = tuple(wishes(newest.manifest, tree.nodes))
     applies = adapted.applies | tree.nodes.keys()
+    known = applies | pending.keys()
     troubles = [error.one_line() for error in newest.passed_over]
     troubles += [f"{entry.subject} is not kept: {entry.reason}" for entry in snapshot.unkept]
     troubles += [f"{source.path}: {text}" for source in reports for text in source.troubles]
@@ -116,7 +117,7 @@ def status(configuration: Configuration) -> Status:
         generation=newest.generation,
         wanted=wanted,
         present=tuple(w for w in wanted if w.name in applies and w.name not in pending),
-        elsewhere=tuple(w for w in wanted if w.name not in {*applies, *pending}),
+        elsewhere=tuple(w for w in wanted if w.name not in known),
         pending=tuple(Pending(subject, reason) for subject, reason in sorted(pending.items())),
         unrecorded=tuple(differences(newest.manifest, absorbed, tree.nodes, tree.absorbed)),
         warnings=tuple(troubles),

@@ -104,6 +104,8 @@ def test_everything_that_there_is(used: Experienced) -> None:
     again = used.run("apt-get", "install", "-qy", "--reinstall", put_deb(used, TinyPackage("tiny")))
     assert [line for line in said(again) if "log" not in line] == []
 
+    used.run("dpkg", "--purge", "tiny")
+    used.run("rm", "/opt/vendor/huge")
     before = look(used)
     next_boot(used)
     after = look(used)

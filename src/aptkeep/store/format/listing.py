@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 _MODE = re.compile(r"[0-7]{4}")
+_TARGET = re.compile(r"[^\0]+")
+_LARGEST = (1 << 63) - 1
 _HEXADECIMAL = re.compile(r"([0-9a-f]{2})+")
 
 
@@ -34,7 +36,9 @@ def decode(content: bytes) -> dict[str, Node]:
         if document["schema"] != SCHEMA:
             raise ValueError(f"schema {document['schema']}")
         return {absolute(path): _decode(node) for path, node in document["nodes"].items()}
-    except (OSError, EOFError, zlib.error, KeyError, TypeError, AttributeError) as error:
+    except (OSError, EOFError, zlib.error, RecursionError) as error:
+        raise ValueError(str(error)) from error
+    except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(str(error)) from error
 
 
@@ -65,8 +69,16 @@ def _decode(node: dict[str, Any]) -> Node:
         owner=typed(node.get("owner", ""), str),
         group=typed(node.get("group", ""), str),
         sha256=matching(node["sha256"], SHA256) if "sha256" in node else None,
-        target=typed(node["target"], str) if "target" in node else None,
+        target=matching(node["target"], _TARGET) if "target" in node else None,
         capabilities=matching(node["capabilities"], _HEXADECIMAL) if "capabilities" in node else "",
-        size=typed(node.get("size", 0), int),
-        mtime_ns=typed(node.get("mtime_ns", 0), int),
+        size=_within(0, node.get("size", 0)),
+        mtime_ns=_within(-_LARGEST, node.get("mtime_ns", 0)),
     )
+
+
+def _within(least: int, value: Any) -> int:  # noqa: ANN401 - JSON
+    """`value`, which must be a number that the kernel takes."""
+    number: int = typed(value, int)
+    if not least <= number <= _LARGEST:
+        raise ValueError(f"{number}")
+    return number
