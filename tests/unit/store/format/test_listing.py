@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gzip
 import json
+import os
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ NAMES = st.text(
     | st.characters(min_codepoint=0xDC80, max_codepoint=0xDCFF),
     min_size=1,
     max_size=5,
-).filter(lambda name: name not in (".", ".."))
+).filter(lambda name: name not in (".", "..") and os.fsdecode(os.fsencode(name)) == name)
 PATHS = st.lists(NAMES, min_size=1, max_size=4).map(lambda names: "/" + "/".join(names))
 MODES = st.integers(0, 0o7777)
 OWNERS = st.sampled_from(["root", "www-data", "4711"])
