@@ -168,4 +168,6 @@ class TestOtherShells:
         assert said.stderr == ""
         assert ".local" not in machine.run("zsh", "-c", ASK).stdout
         machine.run("dpkg", "--purge", "aptkeep-home")
-        assert machine.run("zsh", "-euc", "echo $CONFIG_SITE", user=USER).output == "\n"
+        assert (
+            machine.run("zsh", "-euc", "echo ${CONFIG_SITE-unset}", user=USER).output == "unset\n"
+        )
