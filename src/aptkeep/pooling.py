@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from aptkeep.errors import AptkeepError, LockedError, StoreFullError, StoreUnavailableError
@@ -119,8 +119,14 @@ def own_debs(debs: Iterable[OpenDeb]) -> dict[tuple[str, str], OwnDeb]:
 
 def pool_local(configuration: Configuration, debs: Iterable[OpenDeb]) -> Pooled:
     """Pool local files. Where others are at work on the pool, they wait."""
+    dpkg_directory = configuration.paths.dpkg_directory
+
+    def still_unpacked(deb: OpenDeb, copy: int) -> bool:
+        taken = replace(deb, descriptor=copy)
+        return debfile.control(copy) == deb.control and _unpacked(taken, dpkg_directory)
+
     try:
-        return _pool(configuration, debs, lambda _deb: Origin.LOCAL)
+        return _pool(configuration, debs, lambda _deb: Origin.LOCAL, still_unpacked)
     except LockedError:
         return Pooled()
 
@@ -228,10 +234,12 @@ def _pool(
     configuration: Configuration,
     debs: Iterable[OpenDeb],
     origin: Callable[[PooledDeb], Origin | None],
+    as_checked: Callable[[OpenDeb, int], bool] = lambda _deb, _copy: True,
 ) -> Pooled:
     """Copy or link files into the pool, and then write its index once.
 
-    `origin` None: it isn't what it should be, and is dropped.
+    `origin` None: it isn't what it should be, and is dropped. `as_checked` looks at the copy of a
+    file that others than root could change between a look and the copying.
     """
     debs = list(debs)
     if not debs:
@@ -247,7 +255,12 @@ def _pool(
             for deb in debs:
                 with work.trying(deb):
                     taken = directory.received(deb.descriptor, linked=_is_apts_own(deb))
-                    work.receive(deb, received.enter_context(taken), origin)
+                    name, sha256, size = received.enter_context(taken)
+                    if not _is_roots(deb):
+                        with directory.opened(name) as copy:
+                            if not as_checked(deb, copy):
+                                raise ValueError("its file was changed while it was read")
+                    work.receive(deb, (name, sha256, size), origin)
         except StoreFullError:
             work.troubles[_full(home)] = None
         if work.received:
@@ -329,8 +342,12 @@ class _Work:
 
 def _is_apts_own(deb: OpenDeb) -> bool:
     """Whether a link will do: apt never writes into an archive that it has fetched."""
+    return deb.waiting.fetched and _is_roots(deb)
+
+
+def _is_roots(deb: OpenDeb) -> bool:
     found = os.fstat(deb.descriptor)
-    return deb.waiting.fetched and found.st_uid == 0 and not found.st_mode & 0o022
+    return found.st_uid == 0 and not found.st_mode & 0o022
 
 
 def _altered(deb: PooledDeb) -> str:

@@ -102,6 +102,19 @@ def test_the_file_that_was_installed_last_counts(machine: Machine) -> None:
     assert len(list(pool_path(machine).glob("*.deb"))) == 1
 
 
+def test_a_file_that_is_changed_after_it_was_looked_at_is_not_pooled(machine: Machine) -> None:
+    """It's the user's, who may write to it at any time."""
+    path = Path(install_file(machine, "tool"))
+    path.chmod(0o666)
+    evil = deb(control("tool", "1", "amd64"), members={"md5sums": "", "postinst": "evil"})
+    with local_debs(machine.configuration, lambda: False) as debs:
+        path.write_bytes(evil)
+        pooled = pool_local(machine.configuration, debs)
+    assert "tool 1 is not kept: its file was changed while it was read" in pooled.troubles[0]
+    assert in_pool(machine) == []
+    assert not list(pool_path(machine).glob("*.deb"))
+
+
 def test_two_versions_stay_both(machine: Machine) -> None:
     """A rollback may want the other."""
     for version in ("2", "1"):
