@@ -162,10 +162,13 @@ def received(
 
 
 def _new_temporary(parent: int, mode: int) -> tuple[str, int]:
-    """Name and descriptor of a new file. While it's locked, it's nothing that a crash left."""
+    """Name and descriptor of a new file. While it's locked, it's nothing that a crash left.
+
+    Nobody else can open it before that, and so nobody else can lock it.
+    """
     while True:
         name = f"{TEMPORARY}{os.urandom(8).hex()}"
-        descriptor = os.open(name, _CREATE, mode, dir_fd=parent)
+        descriptor = os.open(name, _CREATE, 0o600, dir_fd=parent)
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         if os.fstat(descriptor).st_nlink:
             os.fchmod(descriptor, mode)

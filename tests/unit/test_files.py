@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import hashlib
 import os
 import stat
@@ -353,6 +354,24 @@ def test_what_somebody_is_receiving_is_no_leftover(parent: int, tmp_path: Path) 
         assert not (tmp_path / ".new-77.5").exists()
     files.remove_unfinished(parent)
     assert not (tmp_path / name).exists()
+
+
+def test_nobody_else_can_lock_what_is_being_received(
+    parent: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who can open a file can hold its lock for ever."""
+    modes = []
+
+    def locked(descriptor: int, _how: int) -> None:
+        modes.append(os.fstat(descriptor).st_mode & 0o777)
+
+    monkeypatch.setattr(fcntl, "flock", locked)
+    with (
+        source(tmp_path) as descriptor,
+        files.received(parent, descriptor, linked=False) as (name, _sha256, _size),
+    ):
+        assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o644
+    assert modes == [0o600]
 
 
 def test_two_machines_with_the_same_process_number(parent: int, tmp_path: Path) -> None:
