@@ -9,7 +9,7 @@ import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from aptkeep.errors import AptkeepError
+from aptkeep.errors import AptkeepError, CorruptError
 from aptkeep.machine.apt import debfile
 from aptkeep.model import KeptFile
 from aptkeep.store import generations, kept, log, trees
@@ -76,7 +76,8 @@ def keep_within_bounds(configuration: Configuration, offered: Callable[[PooledDe
         with _locked_pool(store, timeout, mend=True) as (pool, debs):
             if pool is None or sum(deb.size for deb in debs) <= bound:
                 return
-            wanted = _wanted(_manifests(store, generations.numbers(store)))
+            numbers = generations.numbers(store)
+            wanted = _wanted(_newest_whole(store, numbers, len(numbers)).values())
             going = over_the_bound(debs, bound, wanted=wanted, offered=offered)
             if going:
                 pool.remove(going, [deb for deb in debs if deb not in going])
@@ -90,8 +91,9 @@ def collect(
 ) -> Collected:
     """Delete old generations, what none of those that stay names, what is over the pool's bound.
 
-    A damaged generation among those that stay may name anything: then no file goes. Nor does one
-    where there are no generations at all.
+    As many whole generations stay as should, however many damaged ones there are beside them. A
+    damaged one among those that stay may name anything: then no file goes. Nor does one where
+    there are no generations at all. Raises UntrustedError for a generation that isn't root's.
     """
     timeout = configuration.settings.lock_timeout
     home = find_home(configuration.settings.home)
@@ -103,8 +105,11 @@ def collect(
             stack.enter_context(trees.locked(store, timeout))
         store.lock(timeout)
         numbers = generations.numbers(store)
-        old, staying = numbers[:-KEPT_GENERATIONS], numbers[-KEPT_GENERATIONS:]
-        manifests = _manifests(store, staying)
+        whole = _newest_whole(store, numbers)
+        first = min(whole) if len(whole) == KEPT_GENERATIONS else 0
+        old = [number for number in numbers if number < first]
+        staying = [number for number in numbers if number >= first]
+        manifests = list(whole.values())
         all_whole = bool(staying) and len(manifests) == len(staying)
         named = _named_files(store, manifests) if all_whole else None
         all_whole = named is not None
@@ -147,12 +152,16 @@ def _locked_pool(
         yield pool, pool.mended() if mend else pool.debs()
 
 
-def _manifests(store: Directory, numbers: Iterable[int]) -> list[Manifest]:
-    """The manifests of those generations that are whole."""
-    found = []
-    for number in numbers:
-        with contextlib.suppress(AptkeepError):
-            found.append(generations.load(store, number).manifest)
+def _newest_whole(
+    store: Directory, numbers: list[int], most: int | None = None
+) -> dict[int, Manifest]:
+    """The manifests of the newest generations that are whole, by number; at most so many."""
+    found: dict[int, Manifest] = {}
+    for number in reversed(numbers):
+        if len(found) == (KEPT_GENERATIONS if most is None else most):
+            break
+        with contextlib.suppress(CorruptError):
+            found[number] = generations.load(store, number).manifest
     return found
 
 

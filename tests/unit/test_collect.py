@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from aptkeep import collect
 from aptkeep.collect import Collected, keep_within_bounds, over_the_bound
+from aptkeep.errors import UntrustedError
 from aptkeep.machine.apt import debfile
 from aptkeep.store.pool import Origin, PooledDeb, open_pool
 from aptkeep.store.tree import open_store
@@ -181,6 +182,30 @@ def test_a_damaged_generation_may_name_anything(machine: Machine) -> None:
     (machine.store_path / "generations/000001.json").write_bytes(b"{")
     before = _files(machine)
     assert collect.collect(machine.configuration, never, dry_run=False) == Collected()
+    assert _files(machine) == before
+
+
+def test_damaged_generations_push_no_whole_one_out(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(machine)
+    monkeypatch.setattr(collect, "KEPT_GENERATIONS", 2)
+    for number in range(3, 9):
+        (machine.store_path / f"generations/00000{number}.json").write_bytes(b"{")
+    collect.collect(machine.configuration, never, dry_run=False)
+    assert machine.numbers() == list(range(1, 9))
+    monkeypatch.setattr(collect, "KEPT_GENERATIONS", 1)
+    assert collect.collect(machine.configuration, never, dry_run=False).generations == (1,)
+    assert machine.numbers() == list(range(2, 9))
+
+
+def test_nothing_is_collected_beside_a_generation_that_is_not_roots(machine: Machine) -> None:
+    """Nor one of a newer schema, which may name anything."""
+    fill(machine)
+    (machine.store_path / "generations/000003.json").symlink_to("000002.json")
+    before = _files(machine)
+    with pytest.raises(UntrustedError):
+        collect.collect(machine.configuration, never, dry_run=False)
     assert _files(machine) == before
 
 
