@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from aptkeep.store.tree import Directory
 
 _NAME = re.compile(r"([0-9]{6}|[1-9][0-9]{6,8})\.json")
+_LAST = 999_999_999
 _LIMIT = 64 * 1024 * 1024
 """The largest generation that is read, in bytes; one of 500 packages takes 50 kB."""
 SUBDIRECTORY = "generations"
@@ -127,6 +128,12 @@ def write(
     Raises CorruptError, and writes nothing, for a manifest that could not be read again.
     """
     number = max(numbers(store), default=0) + 1
+    if number > _LAST:
+        raise CorruptError(
+            f"{store.path}/{SUBDIRECTORY} holds the number {number - 1}, and none comes after it",
+            details="what was changed since the last record is not kept yet",
+            resolution=f"look at what {file_name(number - 1)} is, and move it away",
+        )
     generation = Generation(number, occasion, platform, manifest)
     content = codec.encode(generation)
     codec.decode(content, f"the new {SUBDIRECTORY}/{file_name(number)}")  # or it's never written

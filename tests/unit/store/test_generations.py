@@ -57,6 +57,15 @@ def test_numbers_count_from_one(store: Directory, directory: Path) -> None:
     assert generations.newest(store).passed_over == ()
 
 
+def test_after_the_last_number_nothing_is_written_that_nobody_would_find(
+    store: Directory, directory: Path
+) -> None:
+    (directory / "999999999.json").write_bytes(b"{")
+    with pytest.raises(CorruptError, match="none comes after it"):
+        write(store, "d")
+    assert generations.newest(store).manifest == manifest("a", "b", "c")
+
+
 def test_a_gap_is_not_filled(store: Directory, directory: Path) -> None:
     (directory / "000002.json").unlink()
     assert generations.numbers(store) == [1, 3]
