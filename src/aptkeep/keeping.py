@@ -88,6 +88,8 @@ def keep(
         if store is None and look.finds_nothing:
             state.save_last(LastLook(look.scan.sha256))
             return Kept()
+    if not same_store:
+        look.last = replace(look.last, nodes={})  # what they hold is not in this one
     with open_store(home, relative, create=True) as store, trees.locked(store, timeout) as contents:
         if touched is None and State(configuration.paths.state).restoring() is not None:
             return Kept()
