@@ -44,8 +44,6 @@ _POOL_PATIENCE = 2.0
 """Seconds that a hook waits for others at work on the pool."""
 _MEMORY = 200 * 1024 * 1024
 """Bytes of address space that recording may take."""
-_MEMORY_OF_PATHS = 1024 * 1024 * 1024
-"""The same for kept paths, of which there may be `machine.tree.LIMIT`: about 4 KiB for each."""
 
 
 def main(door: str) -> None:
@@ -180,9 +178,6 @@ def _keep_paths(configuration: config.Configuration, door: str) -> Iterable[str]
         return []
     from aptkeep.keeping import keep  # noqa: PLC0415 - only where paths are kept
 
-    hard = resource.getrlimit(resource.RLIMIT_AS)[1]
-    within = hard if 0 <= hard < _MEMORY_OF_PATHS else _MEMORY_OF_PATHS  # -1 is "no limit"
-    resource.setrlimit(resource.RLIMIT_AS, (within, hard))
     try:
         lines = list(keep(configuration, door).news)
     except AptkeepError as error:
