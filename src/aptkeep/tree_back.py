@@ -17,7 +17,7 @@ from aptkeep.machine.tree_state import TreeState
 from aptkeep.model import Node, NodeKind, Pending
 from aptkeep.nodes import plan_nodes, revert_nodes
 from aptkeep.plan import DeleteNode, PutNode
-from aptkeep.store import trees
+from aptkeep.store import generations, trees
 from aptkeep.words import counted
 
 if TYPE_CHECKING:
@@ -114,7 +114,8 @@ class TreeBack:
         for number, step in enumerate(put):
             reporter.progress(100 * number / len(put), step.path)
             attempt(step.path, partial(self._put, step, nodes), reasons)
-        self._last = replace(self._last, sha256="", nodes=nodes)
+        anchor = generations.anchor(self._store)  # what was put back is in this store
+        self._last = replace(self._last, sha256="", nodes=nodes, anchor=anchor)
         self._state.save_last(self._last)
 
     def left(self) -> NodeSteps:
