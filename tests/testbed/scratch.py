@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,19 +24,26 @@ def session_directory() -> Iterator[Path]:
     parent = cache_directory() / "scratch"
     parent.mkdir(parents=True, exist_ok=True)
     _remove_abandoned(parent)
-    directory = Path(tempfile.mkdtemp(dir=parent))
-    directory.chmod(0o755)
-    with _lock_file(directory).open("ab") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with _locked_file(parent) as lock_file:
+        directory = lock_file.with_suffix("")
+        directory.mkdir(mode=0o755)
         try:
             yield directory
         finally:
             remove_tree(directory)
-            _lock_file(directory).unlink()
+            lock_file.unlink()
 
 
-def _lock_file(directory: Path) -> Path:
-    return directory.with_suffix(".lock")
+@contextlib.contextmanager
+def _locked_file(parent: Path) -> Iterator[Path]:
+    """A new file that is locked; another run may take it for abandoned before it is."""
+    while True:
+        descriptor, name = tempfile.mkstemp(suffix=".lock", dir=parent)
+        with open(descriptor, "rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if os.fstat(descriptor).st_nlink:
+                yield Path(name)
+                return
 
 
 def _remove_abandoned(parent: Path) -> None:
