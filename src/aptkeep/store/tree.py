@@ -12,6 +12,7 @@ import contextlib
 import errno
 import os
 import stat
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from aptkeep import files
@@ -21,17 +22,62 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import TracebackType
 
+    from aptkeep.store.seal import Seal
+
 _WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """What makes the store believable."""
+
+    owner: int = 0
+    """The uid to whom everything must belong (tests run unprivileged); not asked where sealed."""
+    seal: Seal | None = None
+    """With `Aptkeep::Trust "signed"`: whose signatures count. Anybody may own and write files."""
+    writer: tuple[int, int] | None = None
+    """uid and gid as whom the store is read and written, where root may not; None: as we are."""
+
+    @contextlib.contextmanager
+    def acting(self) -> Iterator[None]:
+        """As whom the file system is asked."""
+        if self.writer is None or os.geteuid() != 0:
+            yield
+            return
+        uid, gid = self.writer
+        my_group = os.getegid()
+        os.setegid(gid)
+        os.seteuid(uid)
+        try:
+            yield
+        finally:
+            os.seteuid(0)
+            os.setegid(my_group)
+
+    def check(self, found: os.stat_result, path: str) -> None:
+        """Raise UntrustedError for what others could have written, unless signatures count."""
+        if self.seal is not None:
+            return
+        if found.st_uid != self.owner:
+            raise _untrusted(path, f"it belongs to uid {found.st_uid}")
+        if found.st_mode & _WRITABLE_BY_OTHERS and not stat.S_ISLNK(found.st_mode):
+            mode = stat.S_IMODE(found.st_mode)
+            raise _untrusted(path, f"others may write to it (mode {mode:04o})")
 
 
 class Directory:
     """An open directory of the store. Use it as a context manager."""
 
-    def __init__(self, descriptor: int, path: str, owner: int) -> None:
+    def __init__(self, descriptor: int, path: str, trust: Trust) -> None:
         self._descriptor = descriptor
         self.path = path
         """For messages only; nothing is opened by it."""
-        self._owner = owner
+        self._trust = trust
+
+    @property
+    def seal(self) -> Seal | None:
+        """What signs and checks what stands in the store; None where root's ownership counts."""
+        return self._trust.seal
 
     def __enter__(self) -> Directory:
         return self
@@ -57,15 +103,16 @@ class Directory:
         """A directory in this one; FileNotFoundError where it isn't there and not to be made."""
         path = os.path.join(self.path, name)
         if create:
-            with contextlib.suppress(FileExistsError), _writing(path):
+            with contextlib.suppress(FileExistsError), _writing(path), self._trust.acting():
                 os.mkdir(name, 0o755, dir_fd=self._descriptor)
-        descriptor = _open_directory(self._descriptor, name, path)
+        with self._trust.acting():
+            descriptor = _open_directory(self._descriptor, name, path)
         try:
-            _check(os.fstat(descriptor), path, self._owner)
+            self._trust.check(os.fstat(descriptor), path)
         except UntrustedError:
             os.close(descriptor)
             raise
-        return Directory(descriptor, path, self._owner)
+        return Directory(descriptor, path, self._trust)
 
     def read(self, name: str, limit: int) -> bytes:
         """What a file holds; FileNotFoundError, or UntrustedError for one that isn't root's."""
@@ -83,17 +130,18 @@ class Directory:
         """
         path = os.path.join(self.path, name)
         try:
-            descriptor = files.open_file_at(self._descriptor, name)
+            with self._trust.acting():
+                descriptor = files.open_file_at(self._descriptor, name)
         except OSError as error:
             if error.errno in (errno.ELOOP, errno.ENXIO):
                 raise _untrusted(path, "it is a link or a socket, not a file") from error
             raise
         try:
             found = os.fstat(descriptor)
-            _check(found, path, self._owner)
+            self._trust.check(found, path)
             if not stat.S_ISREG(found.st_mode):
                 raise _untrusted(path, "it is no regular file")
-            if found.st_nlink != 1 and not may_be_linked:
+            if found.st_nlink != 1 and not may_be_linked and self.seal is None:
                 raise _untrusted(path, f"it has {found.st_nlink} hard links instead of one")
             yield descriptor
         finally:
@@ -114,23 +162,28 @@ class Directory:
         It's on disk, but for `synced`, which leaves that to `sync`; and it's gone when the context
         is left, unless it has another name by then.
         """
-        with contextlib.ExitStack() as stack:
-            with _writing(self.path):
-                taken = files.received(
-                    self._descriptor, source, linked=linked, mode=mode, limit=limit, synced=synced
-                )
-                found = stack.enter_context(taken)
+        with _writing(self.path), self._trust.acting():
+            taken = files.received(
+                self._descriptor, source, linked=linked, mode=mode, limit=limit, synced=synced
+            )
+            found = taken.__enter__()
+        try:
             yield found
+        finally:
+            with self._trust.acting():
+                taken.__exit__(None, None, None)
 
     def remove(self, name: str) -> None:
         """Delete a file, which may be gone already."""
-        with _writing(os.path.join(self.path, name)), contextlib.suppress(FileNotFoundError):
+        path = os.path.join(self.path, name)
+        with _writing(path), contextlib.suppress(FileNotFoundError), self._trust.acting():
             os.unlink(name, dir_fd=self._descriptor)
 
     def stat(self, name: str) -> os.stat_result | None:
         """What is known of a name, links not followed; None where there's nothing."""
         try:
-            return os.stat(name, dir_fd=self._descriptor, follow_symlinks=False)
+            with self._trust.acting():
+                return os.stat(name, dir_fd=self._descriptor, follow_symlinks=False)
         except FileNotFoundError:
             return None
 
@@ -140,12 +193,12 @@ class Directory:
 
     def write(self, name: str, content: bytes, mode: int = 0o644) -> None:
         """Write a file that is then whole and on disk, or not there."""
-        with _writing(os.path.join(self.path, name)):
+        with _writing(os.path.join(self.path, name)), self._trust.acting():
             files.write_atomically(self._descriptor, name, content, mode)
 
     def rename(self, name: str, new: str) -> None:
         """Rename a file within the directory."""
-        with _writing(os.path.join(self.path, name)):
+        with _writing(os.path.join(self.path, name)), self._trust.acting():
             os.rename(name, new, src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor)
 
     def append(self, name: str, text: str, limit: int) -> None:
@@ -157,11 +210,11 @@ class Directory:
         flags = (
             os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         )
-        with _writing(path):
+        with _writing(path), self._trust.acting():
             descriptor = os.open(name, flags, 0o644, dir_fd=self._descriptor)
             try:
                 found = os.fstat(descriptor)
-                _check(found, path, self._owner)
+                self._trust.check(found, path)
                 if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
                     raise _untrusted(path, "it is no regular file with one link")
                 os.write(descriptor, text.encode())
@@ -181,7 +234,8 @@ class Directory:
 
     def remove_unfinished(self) -> None:
         """Delete what a process that died left half written."""
-        files.remove_unfinished(self._descriptor)
+        with self._trust.acting():
+            files.remove_unfinished(self._descriptor)
 
 
 @contextlib.contextmanager
@@ -206,12 +260,18 @@ def _writing(path: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def open_store(
-    home: str, relative: str, *, create: bool = False, owner: int = 0
+    home: str,
+    relative: str,
+    *,
+    create: bool = False,
+    owner: int = 0,
+    seal: Seal | None = None,
 ) -> Iterator[Directory]:
     """The store directory at `relative` below `home`.
 
     With `create`, missing directories are made: those on the way as the home's owner, the store
-    as root. `owner` is the uid that the store must belong to (tests run unprivileged).
+    as root. `owner` is the uid that the store must belong to (tests run unprivileged); with `seal`
+    the home's owner reads and writes everything, and only signatures are believed.
 
     Raises FileNotFoundError where there is no store, UntrustedError where something on the way
     isn't what it should be, StoreUnavailableError where the home can't be read or written.
@@ -222,16 +282,19 @@ def open_store(
         try:
             current = opened.enter_context(files.directory(home))
             home_stat = os.fstat(current)
+            writer = (home_stat.st_uid, home_stat.st_gid)
+            trust = Trust(owner, seal, writer if seal is not None else None)
             for parent in parents:
                 path = os.path.join(path, parent)
                 if create:
-                    _make_as(home_stat.st_uid, home_stat.st_gid, current, parent)
-                current = _open_directory(current, parent, path)
+                    _make_as(writer, current, parent)
+                with trust.acting():
+                    current = _open_directory(current, parent, path)
                 opened.callback(os.close, current)
                 found = os.fstat(current)
-                if found.st_uid not in (owner, home_stat.st_uid):
+                if seal is None and found.st_uid not in (owner, home_stat.st_uid):
                     raise _untrusted(path, f"it belongs to uid {found.st_uid}")
-            above = Directory(current, path, owner)
+            above = Directory(current, path, trust)
             store = opened.enter_context(above.subdirectory(name, create=create))
         except FileNotFoundError:
             if create:
@@ -262,26 +325,13 @@ def open_existing(home: str, relative: str) -> Iterator[Directory | None]:
             yield store
 
 
-def _make_as(uid: int, gid: int, parent: int, name: str) -> None:
+def _make_as(owner: tuple[int, int], parent: int, name: str) -> None:
     """Make a directory as its future owner: no moment in which another one could be chowned."""
     try:
         os.stat(name, dir_fd=parent, follow_symlinks=False)
     except FileNotFoundError:
-        pass
-    else:
-        return
-    me, my_group = os.geteuid(), os.getegid()
-    if me == 0 and uid != 0:
-        os.setegid(gid)
-        os.seteuid(uid)
-    try:
-        os.mkdir(name, 0o755, dir_fd=parent)
-    except FileExistsError:
-        pass
-    finally:
-        if me == 0 and uid != 0:
-            os.seteuid(me)
-            os.setegid(my_group)
+        with contextlib.suppress(FileExistsError), Trust(writer=owner).acting():
+            os.mkdir(name, 0o755, dir_fd=parent)
 
 
 def _open_directory(parent: int, name: str, path: str) -> int:
@@ -291,13 +341,6 @@ def _open_directory(parent: int, name: str, path: str) -> int:
         if error.errno in (errno.ELOOP, errno.ENOTDIR):
             raise _untrusted(path, "it is a link or a file, not a directory") from error
         raise
-
-
-def _check(found: os.stat_result, path: str, owner: int) -> None:
-    if found.st_uid != owner:
-        raise _untrusted(path, f"it belongs to uid {found.st_uid}")
-    if found.st_mode & _WRITABLE_BY_OTHERS and not stat.S_ISLNK(found.st_mode):
-        raise _untrusted(path, f"others may write to it (mode {stat.S_IMODE(found.st_mode):04o})")
 
 
 def _untrusted(path: str, reason: str) -> UntrustedError:

@@ -19,7 +19,7 @@ from aptkeep.errors import (
     StoreUnavailableError,
     UntrustedError,
 )
-from aptkeep.store.tree import Directory, open_store
+from aptkeep.store.tree import Directory, Trust, open_store
 from unit.limits import no_file_longer_than
 
 RELATIVE = ".local/share/aptkeep"
@@ -303,7 +303,7 @@ def test_a_file_of_somebody_else_is_not_read(home: Path, store_path: Path) -> No
     make(home)
     (store_path / "file").write_text("x", encoding="ascii")
     with files.directory(str(store_path)) as descriptor:
-        theirs = Directory(descriptor, str(store_path), SOMEBODY_ELSE)
+        theirs = Directory(descriptor, str(store_path), Trust(SOMEBODY_ELSE))
         with pytest.raises(UntrustedError, match=f"uid {ME}"):
             theirs.read("file", 100)
 
