@@ -9,13 +9,12 @@ import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from aptkeep.at_home import open_existing
 from aptkeep.errors import AptkeepError, CorruptError
 from aptkeep.machine.apt import debfile
 from aptkeep.model import KeptFile
 from aptkeep.store import generations, kept, log, trees
-from aptkeep.store.home import find as find_home
 from aptkeep.store.pool import SUBDIRECTORY, Origin, open_pool
-from aptkeep.store.tree import open_existing
 from aptkeep.words import counted, size
 
 if TYPE_CHECKING:
@@ -69,8 +68,7 @@ def over_the_bound(
 def keep_within_bounds(configuration: Configuration, offered: Callable[[PooledDeb], bool]) -> None:
     """Mend the pool's index where it's damaged; delete what is over `Aptkeep::Pool::Max-Size`."""
     bound, timeout = configuration.settings.pool_limit, configuration.settings.lock_timeout
-    home = find_home(configuration.settings.home)
-    with open_existing(home, configuration.settings.store) as store:
+    with open_existing(configuration) as store:
         if store is None:
             return
         with _locked_pool(store, timeout, mend=True) as (pool, debs):
@@ -96,9 +94,8 @@ def collect(
     there are no generations at all. Raises UntrustedError for a generation that isn't root's.
     """
     timeout = configuration.settings.lock_timeout
-    home = find_home(configuration.settings.home)
     with contextlib.ExitStack() as stack:
-        store = stack.enter_context(open_existing(home, configuration.settings.store))
+        store = stack.enter_context(open_existing(configuration))
         if store is None:
             return Collected()
         if store.has(trees.CONTENTS):

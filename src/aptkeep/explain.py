@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from aptkeep import files
+from aptkeep.at_home import find_home
 from aptkeep.machine import keys, observe, openpgp, sources
 from aptkeep.model import FileKind
 from aptkeep.repositories import Keyring, diagnose
 from aptkeep.review import review_days, source_reports
-from aptkeep.store.home import find as find_home
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -56,7 +56,7 @@ def _of_image(configuration: Configuration, repository: str) -> list[Keyring]:
 
 def _as_it_is(configuration: Configuration, keyring: Keyring) -> Keyring:
     """A keyring with the keys that are in the file now, which need not be the recorded ones."""
-    home = find_home(configuration.settings.home).rstrip("/") + "/"
+    home = find_home(configuration).rstrip("/") + "/"
     try:
         if keyring.path.startswith(home):
             below = keyring.path.removeprefix(home)

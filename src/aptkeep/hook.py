@@ -18,14 +18,13 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from aptkeep import files
+from aptkeep.at_home import open_store
 from aptkeep.errors import AptkeepError, LockedError
 from aptkeep.machine import caller, incoming
 from aptkeep.machine.apt import config
 from aptkeep.machine.state import State, Troubles
 from aptkeep.record import record
 from aptkeep.store import log
-from aptkeep.store.home import find as find_home
-from aptkeep.store.tree import open_store
 from aptkeep.words import printable
 
 if TYPE_CHECKING:
@@ -239,8 +238,7 @@ def _record(
 
 def _log(configuration: config.Configuration, lines: list[str]) -> None:
     try:
-        home = find_home(configuration.settings.home)
-        with open_store(home, configuration.settings.store) as store:
+        with open_store(configuration) as store:
             for line in lines:
                 log.append(store, line)
     except (AptkeepError, OSError):

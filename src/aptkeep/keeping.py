@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from functools import cache, cached_property, partial
 from typing import TYPE_CHECKING
 
+from aptkeep.at_home import find_home, open_existing, open_store
 from aptkeep.errors import AptkeepError, CorruptError, StoreFullError
 from aptkeep.machine import observe, shipped, tree
 from aptkeep.machine.state import State
@@ -22,8 +23,6 @@ from aptkeep.machine.tree_state import Image, LastLook, TreeState, identity
 from aptkeep.model import Node, NodeKind, Occasion
 from aptkeep.nodes import absorb_nodes, is_below, over_the_bound, settle_nodes
 from aptkeep.store import generations, log, trees
-from aptkeep.store.home import find as find_home
-from aptkeep.store.tree import Directory, open_existing, open_store
 from aptkeep.words import counted, size, some
 
 if TYPE_CHECKING:
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     from aptkeep.machine.shipped import Shipped
     from aptkeep.machine.tree import Scan, Seen
     from aptkeep.model import Anchor, Generation
+    from aptkeep.store.tree import Directory
     from aptkeep.store.trees import Contents
 
     Receive = Callable[[str, Seen], Node]
@@ -58,7 +58,7 @@ def take_image(configuration: Configuration) -> None:
     """The first time on a root: what is below the kept paths is the image's."""
     home = None
     with suppress(AptkeepError):  # said when something is to be kept
-        home = find_home(configuration.settings.home)
+        home = find_home(configuration)
     roots = _roots(configuration, home)
     if roots:
         scan = tree.Scanner(_exclusion(configuration, home)).scan(roots)
@@ -77,11 +77,11 @@ def keep(
     """
     if not configuration.settings.keep:
         return Kept()
-    home, relative = find_home(configuration.settings.home), configuration.settings.store
+    home = find_home(configuration)
     state = TreeState(configuration.paths.state)
     timeout = configuration.settings.lock_timeout
     look = _Look(configuration, home, state)
-    with open_existing(home, relative) as store:
+    with open_existing(configuration) as store:
         same_store = generations.holds(store, look.last.anchor) if store else not look.last.anchor
         if look.unchanged and same_store and not touched:
             return Kept()
@@ -90,7 +90,7 @@ def keep(
             return Kept()
     if not same_store:
         look.last = replace(look.last, nodes={})  # what they hold is not in this one
-    with open_store(home, relative, create=True) as store, trees.locked(store, timeout) as contents:
+    with open_store(configuration, create=True) as store, trees.locked(store, timeout) as contents:
         if touched is None and State(configuration.paths.state).restoring() is not None:
             return Kept()
         after = look.nodes(partial(_receive, contents, cache(tree.is_closed)))
@@ -118,7 +118,7 @@ def present_nodes(configuration: Configuration) -> tuple[LastLook, dict[str, Nod
     """
     if not configuration.settings.keep or not State(configuration.paths.state).started:
         return LastLook(), {}, []
-    state, home = TreeState(configuration.paths.state), find_home(configuration.settings.home)
+    state, home = TreeState(configuration.paths.state), find_home(configuration)
     look = _Look(configuration, home, state) if os.geteuid() == 0 else None
     if look is None or look.unchanged:
         last = state.last()

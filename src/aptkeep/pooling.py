@@ -12,6 +12,7 @@ import os
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from aptkeep.at_home import find_home, open_store
 from aptkeep.errors import AptkeepError, LockedError, StoreFullError, StoreUnavailableError
 from aptkeep.machine import incoming
 from aptkeep.machine.apt import debfile
@@ -19,9 +20,7 @@ from aptkeep.machine.dpkg import package_name
 from aptkeep.machine.state import State, Troubles
 from aptkeep.model import OwnDeb
 from aptkeep.store import log, pool
-from aptkeep.store.home import find as find_home
 from aptkeep.store.pool import Origin, Pool, PooledDeb
-from aptkeep.store.tree import open_store
 from aptkeep.words import counted
 
 if TYPE_CHECKING:
@@ -244,10 +243,10 @@ def _pool(
     debs = list(debs)
     if not debs:
         return Pooled()
-    home = find_home(configuration.settings.home)
+    home = find_home(configuration)
     work = _Work()
     with (
-        open_store(home, configuration.settings.store, create=True) as store,
+        open_store(configuration, create=True) as store,
         store.subdirectory(pool.SUBDIRECTORY, create=True) as directory,
         contextlib.ExitStack() as received,
     ):

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from aptkeep.at_home import find_home, open_existing, open_store
 from aptkeep.errors import AptkeepError
 from aptkeep.machine import observe, sources
 from aptkeep.machine.apt import history
@@ -30,8 +31,6 @@ from aptkeep.model import (
     Request,
 )
 from aptkeep.store import generations, kept, log
-from aptkeep.store.home import find as find_home
-from aptkeep.store.tree import Directory, open_existing, open_store
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
     from aptkeep.errors import CorruptError
     from aptkeep.machine.apt.config import Configuration
     from aptkeep.model import OwnDeb
+    from aptkeep.store.tree import Directory
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ def take_baseline(configuration: Configuration) -> None:
     anchor = None
     with contextlib.suppress(AptkeepError):  # a store that can't be used is said when it's used
         if home is not None:
-            with open_existing(home, configuration.settings.store) as store:
+            with open_existing(configuration) as store:
                 anchor = generations.anchor(store) if store is not None else None
     observed = Observed(snapshot.observation, position, snapshot.unkept, anchor)
     State(configuration.paths.state).take_baseline(observed, snapshot.contents)
@@ -142,7 +142,7 @@ def _guard_copies(configuration: Configuration, home: str) -> list[str]:
     """Before apt uses the copies of keys in the home: they are what was recorded."""
     from aptkeep.relocate import altered_copies  # noqa: PLC0415 - only where it's configured
 
-    with open_existing(home, configuration.settings.store) as store:
+    with open_existing(configuration) as store:
         if store is None:
             return []
         return altered_copies(store, home, generations.newest(store).manifest)
@@ -157,7 +157,7 @@ def _relocated(
     todo = relocate.to_relocate(snapshot, state.baseline())
     if not todo:
         return snapshot
-    with open_store(home, configuration.settings.store, create=True) as store:
+    with open_store(configuration, create=True) as store:
         closed = relocate.unreadable_for_apt(store.path)
         if closed is not None:
             # Kept as with "copy". Said once, like what can't be kept.
@@ -185,13 +185,12 @@ def _into_store(  # noqa: PLR0917 - each is a different thing
     changed: Collection[str],
     own: Mapping[tuple[str, str], OwnDeb],
 ) -> tuple[Recorded, Anchor | None]:
-    home, relative = find_home(configuration.settings.home), configuration.settings.store
     now = snapshot.observation
-    with open_existing(home, relative) as store:
+    with open_existing(configuration) as store:
         if store is None and unrecorded(configuration, None, Manifest(), now).empty:
             said = _of_the_images_version(Manifest(), now, own)
             return Recorded(said=said), None  # who wants nothing finds nothing in the home
-    with open_store(home, relative, create=True) as store:
+    with open_store(configuration, create=True) as store:
         store.lock(configuration.settings.lock_timeout)
         newest = generations.newest(store)
         absorbed = _absorb(configuration, state, last, store, newest.manifest, now)
@@ -343,6 +342,6 @@ def describe(generation: Generation) -> str:
 
 def _home_or_none(configuration: Configuration) -> str | None:
     try:
-        return find_home(configuration.settings.home)
+        return find_home(configuration)
     except AptkeepError:
         return None  # said when there is something to keep

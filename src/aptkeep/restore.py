@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from aptkeep.adapt import Adapted, adapt, revert
+from aptkeep.at_home import find_home, open_existing
 from aptkeep.errors import AptkeepError, CommandError, attempt
 from aptkeep.keeping import keep
 from aptkeep.machine import observe, sources
@@ -45,8 +46,6 @@ from aptkeep.put_back import FilesBack
 from aptkeep.record import record, take_baseline, unrecorded
 from aptkeep.review import keyrings_of
 from aptkeep.store import generations, kept, log
-from aptkeep.store.home import find as find_home
-from aptkeep.store.tree import Directory, open_existing
 from aptkeep.supply import pooled_versions
 from aptkeep.tree_back import TreeBack
 from aptkeep.words import grouped
@@ -56,6 +55,7 @@ if TYPE_CHECKING:
 
     from aptkeep.machine.apt.config import Configuration
     from aptkeep.plan import Offered, Step
+    from aptkeep.store.tree import Directory
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +100,7 @@ def restore(configuration: Configuration, reporter: Reporter, options: Options) 
         notes += recorded.said
         notes += [f"{entry.subject} is not kept: {entry.reason}" for entry in recorded.unkept]
         notes += keep(configuration, "aptkeep start").news
-    home = find_home(configuration.settings.home)
-    with open_existing(home, configuration.settings.store) as store:
+    with open_existing(configuration) as store:
         newest = generations.newest(store) if store is not None else generations.Newest()
         notes += [error.one_line() for error in newest.passed_over]
         if store is None or newest.generation is None:
@@ -113,8 +112,7 @@ def restore(configuration: Configuration, reporter: Reporter, options: Options) 
 
 def preview(configuration: Configuration, options: Options) -> Outcome:
     """What `restore` would do, as far as it can be seen without changing anything."""
-    home = find_home(configuration.settings.home)
-    with open_existing(home, configuration.settings.store) as store:
+    with open_existing(configuration) as store:
         newest = generations.newest(store) if store is not None else generations.Newest()
         if store is None or newest.generation is None:
             return Outcome(None)
@@ -372,6 +370,6 @@ class _Restore:
             self._state.save_report(report)
 
     def observe(self) -> Observation:
-        home = find_home(self._configuration.settings.home)
+        home = find_home(self._configuration)
         wanted = keyrings_of(self._target.manifest)
         return observe.observe(self._configuration, home=home, keyrings=wanted).observation

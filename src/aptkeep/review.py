@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from aptkeep.adapt import adapt, revert
+from aptkeep.at_home import find_home, open_existing
 from aptkeep.compare import Difference, Wish, differences, wishes
 from aptkeep.errors import AptkeepError
 from aptkeep.keeping import kept_paths, present_nodes
@@ -29,9 +30,7 @@ from aptkeep.plan import Policy, plan, subject_of
 from aptkeep.record import unrecorded
 from aptkeep.repositories import SOON, SourceReport, report
 from aptkeep.store import generations, kept, log, trees
-from aptkeep.store.home import find as find_home
 from aptkeep.store.pool import INDEX, open_pool
-from aptkeep.store.tree import Directory, open_existing
 from aptkeep.tree_back import TreeBack
 
 if TYPE_CHECKING:
@@ -41,6 +40,7 @@ if TYPE_CHECKING:
     from aptkeep.model import Node
     from aptkeep.plan import DeleteNode, PutNode
     from aptkeep.store.pool import PooledDeb
+    from aptkeep.store.tree import Directory
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +74,11 @@ class Status:
 
 def status(configuration: Configuration) -> Status:
     """Wanted, present, pending with reasons, not yet recorded."""
-    home = find_home(configuration.settings.home)
+    home = find_home(configuration)
     state = State(configuration.paths.state)
     undone, refusal = None, ""
     pooled: list[PooledDeb] = []
-    with open_existing(home, configuration.settings.store) as store:
+    with open_existing(configuration) as store:
         newest = generations.newest(store) if store is not None else generations.Newest()
         snapshot = observe.observe(configuration, home=home, keyrings=keyrings_of(newest.manifest))
         reports = source_reports(store, newest.manifest) if store is not None else []
@@ -212,8 +212,7 @@ class Shown:
 
 def show(configuration: Configuration, number: int | None) -> Shown:
     """A generation by number, or the newest; None where nothing was ever recorded."""
-    home = find_home(configuration.settings.home)
-    with open_existing(home, configuration.settings.store) as store:
+    with open_existing(configuration) as store:
         if store is None:
             return Shown(None)
         if number is None:
@@ -269,12 +268,11 @@ def verify(configuration: Configuration) -> Verified:
     """Every generation against the schema and its checksum, every kept file against its hash."""
     from aptkeep.store.format.validate import validate  # noqa: PLC0415 - jsonschema is slow
 
-    home = find_home(configuration.settings.home)
     troubles: dict[str, None] = {}
     checked: set[tuple[str, str]] = set()
     newest = None
     reports: list[SourceReport] = []
-    with open_existing(home, configuration.settings.store) as store:
+    with open_existing(configuration) as store:
         numbers = generations.numbers(store) if store is not None else []
         for number in numbers:
             assert store is not None  # noqa: S101 - or there were no numbers
@@ -364,8 +362,7 @@ class HistoryEntry:
 def history(configuration: Configuration) -> list[HistoryEntry]:
     """All generations, oldest first."""
     entries = []
-    home = find_home(configuration.settings.home)
-    with open_existing(home, configuration.settings.store) as store:
+    with open_existing(configuration) as store:
         for number in generations.numbers(store) if store is not None else ():
             assert store is not None  # noqa: S101
             try:

@@ -9,22 +9,24 @@ import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from aptkeep.at_home import open_existing, open_store
 from aptkeep.errors import AptkeepError, UsageError
 from aptkeep.keeping import keep
 from aptkeep.machine import observe, sources
+from aptkeep.machine.apt import debfile
 from aptkeep.machine.state import State
 from aptkeep.model import FileKind, Generation, KeptFile, Manifest, Occasion
 from aptkeep.nodes import without
 from aptkeep.record import record
 from aptkeep.store import generations, kept, log, trees
-from aptkeep.store.home import find as find_home
-from aptkeep.store.tree import Directory, open_existing, open_store
+from aptkeep.store.pool import open_pool
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from contextlib import AbstractContextManager
 
     from aptkeep.machine.apt.config import Configuration
+    from aptkeep.store.tree import Directory
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +43,7 @@ def forget(configuration: Configuration, names: Sequence[str]) -> Revised:
     Nothing on this root changes. Raises UsageError, and drops nothing, where a name is unknown.
     """
     _record_first(configuration)
-    home = find_home(configuration.settings.home)
-    with open_existing(home, configuration.settings.store) as store:
+    with open_existing(configuration) as store:
         if store is None:
             raise _nothing_recorded()
     with _store(configuration) as store:
@@ -58,8 +59,7 @@ def forget(configuration: Configuration, names: Sequence[str]) -> Revised:
 
 def rollback(configuration: Configuration, number: int) -> Revised:
     """Make an older generation's manifest the newest one. The root is the caller's to restore."""
-    home = find_home(configuration.settings.home)
-    with open_existing(home, configuration.settings.store) as store:
+    with open_existing(configuration) as store:
         if store is None:
             raise _nothing_recorded()
         target = generations.load(store, number)
@@ -71,6 +71,37 @@ def rollback(configuration: Configuration, number: int) -> Revised:
     return Revised(old, new)
 
 
+def sign(configuration: Configuration, *, adopt: bool = False) -> Generation:
+    """Sign the newest generation, as a new one, and the pool with the present key.
+
+    `adopt` believes a store that only root can have written, though nobody signed it. Raises
+    UsageError unless signatures count, or where nothing was recorded yet.
+    """
+    if not configuration.settings.signed:
+        raise UsageError(
+            'Aptkeep::Trust is not "signed"',
+            details="there is nothing to sign with; nothing was done",
+            resolution="set Aptkeep::Trust and Aptkeep::Trust::Key first",
+        )
+    believed = configuration
+    if adopt:
+        settings = replace(configuration.settings, signed=False)
+        believed = replace(configuration, settings=settings)
+    with open_existing(believed) as store:
+        if store is None:
+            raise _nothing_recorded()
+        manifest = _newest(store).manifest
+        with open_pool(store, debfile.control) as pool:
+            debs = pool.debs() if pool is not None else []
+    with open_store(configuration) as store:
+        store.lock(configuration.settings.lock_timeout)
+        with open_pool(store, debfile.control) as pool:
+            if pool is not None:
+                pool.directory.lock(configuration.settings.lock_timeout)
+                pool.write_index(debs)
+        return _write(configuration, store, "aptkeep sign", manifest)
+
+
 def _record_first(configuration: Configuration) -> None:
     """What was not recorded yet belongs to the generation that is left behind."""
     if State(configuration.paths.state).started:
@@ -79,8 +110,7 @@ def _record_first(configuration: Configuration) -> None:
 
 
 def _store(configuration: Configuration) -> AbstractContextManager[Directory]:
-    home = find_home(configuration.settings.home)
-    return open_store(home, configuration.settings.store, create=True)
+    return open_store(configuration, create=True)
 
 
 def _newest(store: Directory) -> Generation:

@@ -15,6 +15,7 @@ from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from aptkeep import files
+from aptkeep.at_home import open_existing
 from aptkeep.collect import keep_within_bounds
 from aptkeep.errors import AptkeepError
 from aptkeep.machine import incoming
@@ -27,9 +28,7 @@ from aptkeep.model import OwnDeb
 from aptkeep.pooling import leave_for_later, local_debs, pool_fetched, pool_local, pool_rebuilt
 from aptkeep.record import record
 from aptkeep.store import generations
-from aptkeep.store.home import find as find_home
 from aptkeep.store.pool import open_pool
-from aptkeep.store.tree import open_existing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -159,8 +158,8 @@ def _have_lists(directory: str) -> bool:
 
 def _without_deb(configuration: Configuration) -> list[str]:
     """What is wanted, here as it's wanted, and not in the pool."""
-    paths, home = configuration.paths, find_home(configuration.settings.home)
-    with open_existing(home, configuration.settings.store) as store:
+    paths = configuration.paths
+    with open_existing(configuration) as store:
         if store is None:
             return []
         wanted = generations.newest(store).manifest.packages

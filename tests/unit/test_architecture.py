@@ -93,6 +93,7 @@ LAYERS = (
     {"files"},
     {"merge", "adapt", "plan", "compare", "machine", "store"},
     {"nodes"},
+    {"at_home"},
     {"relocate", "repositories", "supply", "catch", "keeping", "tree_back"},
     {"record"},
     {"review", "collect", "pooling"},
@@ -149,7 +150,7 @@ HEAVY = {
     "apt_pkg": ("aptkeep.machine",),
     "click": ("aptkeep.cli",),
     "concurrent": ("aptkeep.machine.tools",),  # threads that wait for processes
-    "cryptography": (),
+    "cryptography": ("aptkeep.store.seal",),
     "debian": (),
     "jsonschema": ("aptkeep.store.format.validate",),
     "subprocess": ("aptkeep.machine.run",),

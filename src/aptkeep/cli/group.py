@@ -27,6 +27,8 @@ COMMANDS = {
     "gc": "Drop old generations and unreferenced files.",
     "doctor": "Show what on this machine would not survive its stop, and the remedy.",
     "forget": "No longer want a package or a source.",
+    "keygen": "Make a key for signing the store.",
+    "sign": "Sign the store with the present key.",
 }
 
 

@@ -119,7 +119,7 @@ class _FileReader:
             if relative is None or self._home is None:
                 content, mode = files.read_path(path, keys.LIMIT)
             else:
-                content, mode = files.read_beneath(self._home, relative, keys.LIMIT)
+                content, mode = _read_in_home(self._home, relative)
         except (OSError, ValueError) as error:
             self.unkept.append(Pending(path, f"{_why(error)} ({source} is signed by it)"))
             return
@@ -155,6 +155,16 @@ class _FileReader:
             return None
         home = self._home.rstrip("/") + "/"
         return path.removeprefix(home) if path.startswith(home) else None
+
+
+def _read_in_home(home: str, relative: str) -> tuple[bytes, int]:
+    """What the user can read anyway, where root may not look into the home."""
+    try:
+        return files.read_beneath(home, relative, keys.LIMIT)
+    except PermissionError:
+        owner = os.stat(home)
+        with files.acting_as(owner.st_uid, owner.st_gid):
+            return files.read_beneath(home, relative, keys.LIMIT)
 
 
 _SHIPPED = (FileKind.KEY, FileKind.TRUSTED_KEY, FileKind.CONFIGURATION)

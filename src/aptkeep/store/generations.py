@@ -74,7 +74,7 @@ def load(store: Directory, number: int) -> Generation:
     """One generation. Raises UsageError if it isn't there, CorruptError if it isn't whole."""
     name = file_name(number)
     content = read(store, number)
-    generation = codec.decode(content, f"{store.path}/{SUBDIRECTORY}/{name}")
+    generation = codec.decode(content, f"{store.path}/{SUBDIRECTORY}/{name}", store.seal)
     if generation.number != number:
         raise CorruptError(
             f"{store.path}/{SUBDIRECTORY}/{name} is damaged: "
@@ -135,8 +135,9 @@ def write(
             resolution=f"look at what {file_name(number - 1)} is, and move it away",
         )
     generation = Generation(number, occasion, platform, manifest)
-    content = codec.encode(generation)
-    codec.decode(content, f"the new {SUBDIRECTORY}/{file_name(number)}")  # or it's never written
+    content = codec.encode(generation, store.seal)
+    new = f"the new {SUBDIRECTORY}/{file_name(number)}"
+    codec.decode(content, new, store.seal)  # or it's never written
     with store.subdirectory(SUBDIRECTORY, create=True) as directory:
         directory.remove_unfinished()
         directory.write(file_name(number), content)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import stat
 from typing import TYPE_CHECKING
 
 from aptkeep.errors import UsageError
@@ -34,7 +35,7 @@ def find(
                 details="nothing was kept",
                 resolution=_SETTING,
             )
-        if not os.path.isdir(configured):
+        if not _is_directory(configured):
             raise UsageError(
                 f"the home {configured} is not there",
                 details="Aptkeep::Home names a directory that doesn't exist; nothing was kept",
@@ -47,7 +48,7 @@ def find(
         {
             account.pw_dir.rstrip("/")
             for account in accounts
-            if FIRST_UID <= account.pw_uid <= LAST_UID and os.path.isdir(account.pw_dir)
+            if FIRST_UID <= account.pw_uid <= LAST_UID and _is_directory(account.pw_dir)
         }
         - {""}
     )
@@ -68,6 +69,28 @@ def find(
             resolution=_SETTING,
         )
     return candidates[0]
+
+
+def owner_of(home: str) -> tuple[int, int]:
+    """uid and gid of whose home it is; where root may not look, of the account that has it."""
+    try:
+        found = os.stat(home)
+    except PermissionError:
+        for account in pwd.getpwall():
+            if account.pw_dir.rstrip("/") == home:
+                return account.pw_uid, account.pw_gid
+        raise
+    return found.st_uid, found.st_gid
+
+
+def _is_directory(path: str) -> bool:
+    """Whether it's a directory, or, on a volume that root may not look into, could be."""
+    try:
+        return stat.S_ISDIR(os.stat(path).st_mode)
+    except PermissionError:
+        return True
+    except OSError:
+        return False
 
 
 def _mountpoint(path: str) -> str:

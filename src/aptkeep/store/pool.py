@@ -20,11 +20,12 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from aptkeep.errors import AptkeepError, CorruptError, StoreUnavailableError
+from aptkeep.errors import AptkeepError, CorruptError, StoreUnavailableError, UntrustedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from aptkeep.store.seal import Seal
     from aptkeep.store.tree import Directory
 
 SUBDIRECTORY = "pool"
@@ -33,7 +34,8 @@ _INDEX_LIMIT = 256 << 20
 _PIECE = 1 << 20
 _NAME = re.compile(r".+\.([0-9a-f]{12})\.deb")
 _FIELD = re.compile(r"([!-,.-9;-~][!-9;-~]*)[ \t]*:(.*)")
-_CHECKSUM = "Aptkeep-Checksum: "
+_CHECKSUM, _SIGNATURE = "Aptkeep-Checksum: ", "Aptkeep-Signature: "
+_PURPOSE = "pooled file"
 _OURS = re.compile(r"(filename|size|sha\d+|md5sum|aptkeep-.*)", re.IGNORECASE)
 
 
@@ -133,7 +135,7 @@ class Pool:
 
     def write_index(self, debs: Iterable[PooledDeb]) -> None:
         """Make `debs` the index."""
-        content = "".join(f"{deb.paragraph}\n\n" for deb in debs)
+        content = "".join(f"{_signed(deb.paragraph, self.directory.seal)}\n\n" for deb in debs)
         self._clear(INDEX)
         self.directory.write(INDEX, content.encode("utf-8", "surrogateescape"))
         self.directory.remove_unfinished()
@@ -167,15 +169,15 @@ class Pool:
         except (OSError, AptkeepError):
             return  # as good as none
         for paragraph in content.decode("utf-8", "surrogateescape").split("\n\n"):
-            deb = _parse(paragraph.strip("\n"))
+            deb = _parse(paragraph.strip("\n"), self.directory.seal)
             if deb is not None:
                 yield deb
 
     def _read(self, name: str) -> PooledDeb | None:
         """A file as the index would have it; nobody knows any more where it came from."""
         match = _NAME.fullmatch(name)
-        if match is None:
-            return None
+        if match is None or self.directory.seal is not None:
+            return None  # or, where signatures count, one that nobody signed
         digest, size = hashlib.sha256(), 0
         try:
             with self.directory.opened(name, may_be_linked=True) as descriptor:
@@ -252,11 +254,28 @@ def identity(control: str) -> tuple[str, str, str]:
     return found[0], found[1], found[2]
 
 
-def _parse(paragraph: str) -> PooledDeb | None:
+def _signed(paragraph: str, seal: Seal | None) -> str:
+    """A paragraph, with a signature of the present key where signatures count."""
+    unsigned = paragraph.partition(f"\n{_SIGNATURE}")[0]
+    if seal is None:
+        return unsigned
+    text = unsigned.rpartition(f"\n{_CHECKSUM}")[0]
+    signature = seal.sign(_PURPOSE, text.encode("utf-8", "surrogateescape"))
+    return f"{unsigned}\n{_SIGNATURE}{signature}"
+
+
+def _parse(paragraph: str, seal: Seal | None = None) -> PooledDeb | None:
     """What a paragraph of the index describes; None for one that isn't what was written."""
-    text, _, checksum = paragraph.rpartition(f"\n{_CHECKSUM}")
+    unsigned, _, signature = paragraph.partition(f"\n{_SIGNATURE}")
+    text, _, checksum = unsigned.rpartition(f"\n{_CHECKSUM}")
     if checksum != _sha256(text):
         return None
+    if seal is not None:
+        content = text.encode("utf-8", "surrogateescape")
+        try:
+            seal.check(_PURPOSE, content, signature or None, "the pool")
+        except UntrustedError:
+            return None
     fields = _fields(text)
     try:
         return PooledDeb(

@@ -12,11 +12,12 @@ import contextlib
 import errno
 import os
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from aptkeep import files
 from aptkeep.errors import StoreFullError, StoreUnavailableError, UntrustedError, UsageError
+from aptkeep.store.home import owner_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,18 +42,11 @@ class Trust:
     @contextlib.contextmanager
     def acting(self) -> Iterator[None]:
         """As whom the file system is asked."""
-        if self.writer is None or os.geteuid() != 0:
+        if self.writer is None:
             yield
-            return
-        uid, gid = self.writer
-        my_group = os.getegid()
-        os.setegid(gid)
-        os.seteuid(uid)
-        try:
-            yield
-        finally:
-            os.seteuid(0)
-            os.setegid(my_group)
+        else:
+            with files.acting_as(*self.writer):
+                yield
 
     def check(self, found: os.stat_result, path: str) -> None:
         """Raise UntrustedError for what others could have written, unless signatures count."""
@@ -78,6 +72,11 @@ class Directory:
     def seal(self) -> Seal | None:
         """What signs and checks what stands in the store; None where root's ownership counts."""
         return self._trust.seal
+
+    def act_as_owner(self) -> None:
+        """From now on read and write as whoever owns the directory."""
+        found = os.fstat(self._descriptor)
+        self._trust = replace(self._trust, writer=(found.st_uid, found.st_gid))
 
     def __enter__(self) -> Directory:
         return self
@@ -280,10 +279,10 @@ def open_store(
     path = home
     with contextlib.ExitStack() as opened:
         try:
-            current = opened.enter_context(files.directory(home))
-            home_stat = os.fstat(current)
-            writer = (home_stat.st_uid, home_stat.st_gid)
-            trust = Trust(owner, seal, writer if seal is not None else None)
+            writer = owner_of(home)
+            trust = Trust(owner, seal, None if seal is None else writer)
+            with trust.acting():
+                current = opened.enter_context(files.directory(home))
             for parent in parents:
                 path = os.path.join(path, parent)
                 if create:
@@ -292,10 +291,12 @@ def open_store(
                     current = _open_directory(current, parent, path)
                 opened.callback(os.close, current)
                 found = os.fstat(current)
-                if seal is None and found.st_uid not in (owner, home_stat.st_uid):
+                if seal is None and found.st_uid not in (owner, writer[0]):
                     raise _untrusted(path, f"it belongs to uid {found.st_uid}")
             above = Directory(current, path, trust)
             store = opened.enter_context(above.subdirectory(name, create=create))
+            if seal is not None:
+                store.act_as_owner()
         except FileNotFoundError:
             if create:
                 raise _unavailable(home, "it is gone") from None

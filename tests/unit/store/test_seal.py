@@ -141,7 +141,7 @@ class TestKeyFiles:
             (tmp_path / name).chmod(0o600)
         for where in ({"private": "key"}, {"public": ("key",)}):
             with pytest.raises(UsageError, match="can't be used"):
-                sealed(tmp_path, **where)  # type: ignore[arg-type]
+                sealed(tmp_path, **where)
 
     def test_one_that_is_not_there(self, tmp_path: Path) -> None:
         with pytest.raises(UsageError, match="not there"):

@@ -72,6 +72,14 @@ class Settings:
     """`all`, `local` or `none` of the .deb files that reach this machine."""
     pool_limit: int = 4 << 30
     """Bytes that the pool may take."""
+    signed: bool = False
+    """`Aptkeep::Trust "signed"`: signatures decide what of the store is believed, not owners."""
+    trust_key: str | None = None
+    """The path of the private key that signs."""
+    trust_keys: tuple[str, ...] = ()
+    """Paths of further public keys whose signatures are accepted."""
+    identity: str | None = None
+    """Whose home it is, in signatures; None: its owner's name and its path."""
     keep: tuple[str, ...] = ()
     """`Aptkeep::Keep`: directories and files outside the home that are kept, too."""
     keep_exclude: tuple[str, ...] = ()
@@ -175,11 +183,10 @@ def _native() -> str:
 
 def _settings(configuration: apt_pkg.Configuration) -> Settings:
     trust = configuration.find("Aptkeep::Trust", "root")
-    if trust != "root":
+    if trust not in ("root", "signed"):
         raise UsageError(
             f'Aptkeep::Trust is "{trust}"',
-            details='this version of aptkeep knows "root" only',
-            resolution="take the setting out of /etc/apt/apt.conf.d",
+            resolution='set it to "root" or "signed"',
         )
     versions = configuration.find("Aptkeep::Restore::Versions", "recorded")
     if versions not in ("recorded", "latest"):
@@ -217,6 +224,10 @@ def _settings(configuration: apt_pkg.Configuration) -> Settings:
         rewrite_sources=relocate == "rewrite",
         pool_keep=pool_keep,
         pool_limit=_bytes(configuration, "Aptkeep::Pool::Max-Size", Settings.pool_limit),
+        signed=trust == "signed",
+        trust_key=configuration.find("Aptkeep::Trust::Key") or None,
+        trust_keys=_list(configuration, "Aptkeep::Trust::Public-Keys"),
+        identity=configuration.find("Aptkeep::Trust::Identity") or None,
         keep=_kept(configuration),
         keep_exclude=_list(configuration, "Aptkeep::Keep::Exclude"),
         keep_limit=_bytes(configuration, "Aptkeep::Keep::Max-Size", Settings.keep_limit),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aptkeep.errors import CorruptError, UntrustedError
 from aptkeep.model import (
@@ -29,7 +29,11 @@ from aptkeep.model import (
 )
 from aptkeep.store.format.fields import SHA256, absolute, matching, members, typed, without_nothing
 
+if TYPE_CHECKING:
+    from aptkeep.store.seal import Seal
+
 SCHEMA = 1
+_PURPOSE = "generation"
 # What dpkg takes (pkg_name_is_illegal, parseversion), not only what Debian policy allows.
 _PACKAGE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]*(:[a-z0-9][a-z0-9-]*)?")
 _ARCHITECTURE = re.compile(r"[a-z0-9][a-z0-9-]*")
@@ -44,19 +48,25 @@ class NewerSchemaError(UntrustedError):
     """The generation was written by a newer aptkeep; it's left alone."""
 
 
-def encode(generation: Generation) -> bytes:
+def encode(generation: Generation, seal: Seal | None = None) -> bytes:
     """The file of a generation: one line for each wish, so that diff(1) is of use."""
     document = to_document(generation)
+    if seal is not None:
+        document["signature"] = seal.sign(_PURPOSE, _canonical(document))
     document["checksum"] = _checksum(document)
     return (json.dumps(document, indent=1, sort_keys=True) + "\n").encode()
 
 
-def decode(content: bytes, path: str) -> Generation:
+def decode(content: bytes, path: str, seal: Seal | None = None) -> Generation:
     """The generation that a file holds.
 
-    Raises CorruptError for anything but a whole one, NewerSchemaError for a schema of the future.
+    Raises CorruptError for anything but a whole one, NewerSchemaError for a schema of the future,
+    UntrustedError for one that isn't signed as `seal` demands.
     """
     document = parse(content, path)
+    signature = document.pop("signature", None)
+    if seal is not None:
+        seal.check(_PURPOSE, _canonical(document), signature, path)
     try:
         return _from_document(document)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -247,8 +257,11 @@ def _decode_key(key: dict[str, Any]) -> PublicKey:
 
 
 def _checksum(document: dict[str, Any]) -> str:
-    canonical = json.dumps(document, sort_keys=True, separators=(",", ":"))
-    return "sha256:" + hashlib.sha256(canonical.encode()).hexdigest()
+    return "sha256:" + hashlib.sha256(_canonical(document)).hexdigest()
+
+
+def _canonical(document: dict[str, Any]) -> bytes:
+    return json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
 
 
 def _unless(value: str, default: str) -> str | None:

@@ -107,7 +107,7 @@ def test_an_option_without_a_value_is_wrong_usage(apt_conf: Path, option: str) -
     assert caught.value.resolution
 
 
-@pytest.mark.parametrize("trust", ["signed", "none", "Root", "yes"])
+@pytest.mark.parametrize("trust", ["none", "Root", "yes"])
 def test_trust_that_this_version_does_not_know_is_refused(apt_conf: Path, trust: str) -> None:
     """Rather than taken for less."""
     with pytest.raises(UsageError, match=trust):
