@@ -279,10 +279,11 @@ def open_store(
     path = home
     with contextlib.ExitStack() as opened:
         try:
-            writer = owner_of(home)
-            trust = Trust(owner, seal, None if seal is None else writer)
-            with trust.acting():
+            with Trust(writer=None if seal is None else owner_of(home)).acting():
                 current = opened.enter_context(files.directory(home))
+            home_stat = os.fstat(current)
+            writer = home_stat.st_uid, home_stat.st_gid
+            trust = Trust(owner, seal, None if seal is None else writer)
             for parent in parents:
                 path = os.path.join(path, parent)
                 if create:
@@ -329,10 +330,15 @@ def open_existing(home: str, relative: str) -> Iterator[Directory | None]:
 def _make_as(owner: tuple[int, int], parent: int, name: str) -> None:
     """Make a directory as its future owner: no moment in which another one could be chowned."""
     try:
-        os.stat(name, dir_fd=parent, follow_symlinks=False)
-    except FileNotFoundError:
-        with contextlib.suppress(FileExistsError), Trust(writer=owner).acting():
+        with files.acting_as(*owner):
             os.mkdir(name, 0o755, dir_fd=parent)
+    except FileExistsError:
+        pass
+    except PermissionError as error:
+        try:
+            os.stat(name, dir_fd=parent, follow_symlinks=False)
+        except FileNotFoundError:
+            raise error from None
 
 
 def _open_directory(parent: int, name: str, path: str) -> int:
