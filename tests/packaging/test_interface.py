@@ -137,7 +137,12 @@ class TestCompletion:
 
     def test_it_offers_every_setting_but_lists(self, home: Path) -> None:
         settings = set(self._complete(home, "aptkeep", "-o", "Aptkeep"))
-        lists = {"Aptkeep::Exclude", "Aptkeep::Keep", "Aptkeep::Keep::Exclude"}
+        lists = {
+            "Aptkeep::Exclude",
+            "Aptkeep::Keep",
+            "Aptkeep::Keep::Exclude",
+            "Aptkeep::Trust::Public-Keys",
+        }
         assert settings == {f"{name}=" for name in _settings_read() - lists}
 
     @pytest.mark.parametrize("name", ["show", "diff", "rollback"])
