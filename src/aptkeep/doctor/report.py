@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from aptkeep.at_home import find_home
 from aptkeep import review, upkeep
 from aptkeep.doctor import lost_files, places, recorded, starting
 from aptkeep.doctor.findings import Kind
@@ -15,7 +16,6 @@ from aptkeep.errors import AptkeepError, UsageError
 from aptkeep.machine import mounts, observe, startup
 from aptkeep.machine.apt.config import sandbox_user
 from aptkeep.machine.state import State
-from aptkeep.store.home import find as find_home
 
 if TYPE_CHECKING:
     from aptkeep.doctor.findings import Finding
@@ -42,7 +42,7 @@ class Report:
 
 def doctor(configuration: Configuration) -> Report:
     """What would be lost if this machine stopped now. Raises UsageError where there is no home."""
-    home = find_home(configuration.settings.home)
+    home = find_home(configuration)
     round_ = _Round(configuration, home)
     round_.look_at_the_start()
     snapshot = observe.observe(configuration, home=home)

@@ -315,18 +315,6 @@ def open_store(
         yield store
 
 
-@contextlib.contextmanager
-def open_existing(home: str, relative: str) -> Iterator[Directory | None]:
-    """The store as `open_store` opens it; None where nothing was ever kept."""
-    with contextlib.ExitStack() as opened:
-        try:
-            store = opened.enter_context(open_store(home, relative))
-        except FileNotFoundError:
-            yield None
-        else:
-            yield store
-
-
 def _make_as(owner: tuple[int, int], parent: int, name: str) -> None:
     """Make a directory as its future owner: no moment in which another one could be chowned."""
     try:
