@@ -8,8 +8,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from aptkeep.at_home import find_home
 from aptkeep import review, upkeep
+from aptkeep.at_home import find_home
 from aptkeep.doctor import lost_files, places, recorded, starting
 from aptkeep.doctor.findings import Kind
 from aptkeep.errors import AptkeepError, UsageError
