@@ -21,6 +21,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from aptkeep import files
+from aptkeep.machine import mounts
 from aptkeep.model import Node, NodeKind
 
 if TYPE_CHECKING:
@@ -195,9 +196,9 @@ def look(path: str) -> Seen | None:
 
 def is_elsewhere(directory: str) -> bool:
     """Whether what is, or would be, in a directory doesn't go with the root: it's mounted there."""
-    mounts, place = mount_points(), directory
+    points, place = mount_points(), directory
     while place != "/":
-        if place in mounts:
+        if place in points:
             return True
         place = os.path.dirname(place)
     while directory != "/":
@@ -219,17 +220,8 @@ def is_closed(directory: str) -> bool:
 
 
 def mount_points() -> frozenset[str]:
-    """Where something is mounted (proc_pid_mountinfo(5)); a single file may be, too."""
-    try:
-        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as lines:
-            return frozenset(_unescaped(line.split(" ", 5)[4]) for line in lines) - {"/"}
-    except FileNotFoundError:
-        return frozenset()
-
-
-def _unescaped(path: str) -> str:
-    """A path in which blanks, line ends and backslashes stand as octal numbers."""
-    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), path)
+    """Where something is mounted, be it a single file; but for `/`."""
+    return frozenset(mounts.read().points)
 
 
 def _device_of_root() -> int:

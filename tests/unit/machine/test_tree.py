@@ -307,12 +307,6 @@ def test_nodes(top: Path) -> None:
     assert tree.node("/x", seen._replace(mode=0o010644)) is None
 
 
-def test_mount_points() -> None:
-    assert "/proc" in tree.mount_points() or not os.path.ismount("/proc")
-    assert "/" not in tree.mount_points()
-    assert tree._unescaped(r"/a\040b\012c\134d") == "/a b\nc\\d"  # noqa: SLF001 - from the kernel
-
-
 def test_is_closed(top: Path) -> None:
     above = [path for path in (top, *top.parents) if path != Path("/")]
     closed = any(not path.stat().st_mode & 0o001 for path in above)
