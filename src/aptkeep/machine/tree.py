@@ -36,6 +36,7 @@ TEMPORARY = ".aptkeep-"
 """How the name of a path begins that a restore hasn't finished."""
 _BYPRODUCTS = (".dpkg-new", ".dpkg-tmp", ".dpkg-dist", ".ucf-new", ".ucf-dist")
 """How what dpkg and ucf leave beside a configuration file ends: a package has it, or will."""
+_TOO_MANY = "there are over {} files"
 _CHANGING = "it changes while it is looked at"
 
 
@@ -121,8 +122,8 @@ class Scanner:
         if path in self._mounts or (directory and status.st_dev != self._device):
             self._found.elsewhere.add(path)
             return
-        if len(self._found.paths) >= LIMIT:
-            self._leave_out(os.path.dirname(path), f"there are over {LIMIT} files")
+        if self._full:
+            self._leave_out(path, _TOO_MANY.format(LIMIT))
             return
         self._found.paths[path] = _seen(status)
         # A directory changes with each name in it, which is seen by itself.
@@ -154,9 +155,16 @@ class Scanner:
                 self._leave_out(path, f"it holds over {LIMIT} names")
                 return
             for entry in names:
+                if self._full:  # of a million files, no further one is looked at
+                    self._leave_out(path, _TOO_MANY.format(LIMIT))
+                    return
                 self._enter(descriptor, entry, f"{path}/{entry}", depth=depth + 1)
         finally:
             os.close(descriptor)
+
+    @property
+    def _full(self) -> bool:
+        return len(self._found.paths) >= LIMIT
 
     def _leave_out(self, path: str, reason: str) -> None:
         self._found.unseen.setdefault(path, reason)

@@ -6,6 +6,7 @@ import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -100,7 +101,28 @@ class TestScan:
             (top / f"d{number}/f").touch()
         found = scan(top)
         assert len(found.paths) == 10
+        assert found.unseen.keys() == {str(top), str(top / "d4")}
         assert set(found.unseen.values()) == {"there are over 10 files"}
+        assert scan(top, top / "d5").sha256 != found.sha256, "the next directory is named, too"
+
+    def test_what_is_over_the_limit_is_not_even_looked_at(
+        self, top: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for name in (str(number) for number in range(100, 200)):
+            (top / name).touch()
+        looked = []
+        real = os.stat
+
+        def stat(path: int | str, **options: Any) -> os.stat_result:  # noqa: ANN401 - as os.stat
+            looked.append(path)
+            return real(path, **options)
+
+        monkeypatch.setattr(tree, "LIMIT", 200)
+        scan(top)
+        monkeypatch.setattr(os, "stat", stat)
+        monkeypatch.setattr(tree, "LIMIT", 100)
+        scan(top)
+        assert len(looked) <= 102
 
     @pytest.mark.skipif(os.geteuid() == 0, reason="root may look everywhere")
     def test_closed_directory(self, top: Path) -> None:

@@ -270,3 +270,44 @@ def test_another_root_has_everything_below_it(apt_conf: Path, tmp_path: Path) ->
 def test_the_native_architecture(apt_conf: Path) -> None:
     assert load(apt_conf, 'APT::Architecture "arm64";').architecture == "arm64"
     assert load(apt_conf).architecture
+
+
+@pytest.mark.parametrize(
+    ("written", "keep", "exclude", "limit"),
+    [
+        ("", (), (), 1 << 30),
+        ('Aptkeep::Keep { "/usr/local"; "/opt/a b/"; };', ("/usr/local", "/opt/a b"), (), 1 << 30),
+        ('Aptkeep::Keep "/opt//vendor/./x";', ("/opt/vendor/x",), (), 1 << 30),
+        ('Aptkeep::Keep:: "/opt"; Aptkeep::Keep:: "/srv";', ("/opt", "/srv"), (), 1 << 30),
+        (
+            'Aptkeep::Keep { "/opt"; Exclude { "*/cache"; "*.o"; }; Max-Size "2M"; };',
+            ("/opt",),
+            ("*/cache", "*.o"),
+            2 << 20,
+        ),
+        ('Aptkeep::Keep { "/opt"; }; Aptkeep::Keep::Exclude "*/x";', ("/opt",), ("*/x",), 1 << 30),
+        (
+            'Aptkeep::Keep { "/etc/nginx"; "/etc/hosts"; };',
+            ("/etc/nginx", "/etc/hosts"),
+            (),
+            1 << 30,
+        ),
+    ],
+)
+def test_kept_paths(
+    apt_conf: Path, written: str, keep: tuple[str, ...], exclude: tuple[str, ...], limit: int
+) -> None:
+    found = settings(apt_conf, written)
+    assert (found.keep, found.keep_exclude, found.keep_limit) == (keep, exclude, limit)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("relative", "", "/opt/../etc", "/", "//", "/etc", "/etc/", "/usr/.", "/var/lib"),
+        *("/var/lib/dpkg", "/var/lib/dpkg/info", "/var/lib/aptkeep/x", "/proc/1", "/dev/mapper"),
+    ],
+)
+def test_paths_that_can_not_be_kept(apt_conf: Path, path: str) -> None:
+    with pytest.raises(UsageError, match="Aptkeep::Keep holds"):
+        settings(apt_conf, f'Aptkeep::Keep {{ "/opt"; "{path}"; }};')
