@@ -135,10 +135,11 @@ def _without(store: Directory, manifest: Manifest, name: str) -> Manifest:
     if name in manifest.architectures:
         architectures = {n: wish for n, wish in manifest.architectures.items() if n != name}
         return replace(manifest, architectures=architectures)
-    nodes = trees.read(store, manifest.tree)
-    others = without(nodes, name.rstrip("/"))
-    if others != nodes:
-        return replace(manifest, tree=trees.write(store, others))
+    if name.startswith("/"):
+        nodes = trees.read(store, manifest.tree)
+        others = without(nodes, name.rstrip("/"))
+        if others != nodes:
+            return replace(manifest, tree=trees.write(store, others))
     paths = [p for p in manifest.files if name in (p, os.path.basename(p))]
     if not paths:
         raise UsageError(

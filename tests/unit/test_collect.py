@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 
 from aptkeep import collect
 from aptkeep.collect import Collected, keep_within_bounds, over_the_bound
-from aptkeep.errors import UntrustedError
+from aptkeep.errors import LockedError, UntrustedError
 from aptkeep.machine.apt import debfile
+from aptkeep.store import trees
 from aptkeep.store.pool import Origin, PooledDeb, open_pool
 from aptkeep.store.tree import open_store
+from unit.kept_paths import Keeper
 from unit.machines import STORE, Machine
 from unit.pooled import fetch, in_pool, install_file, pool_path, pool_what_is_local
 
@@ -260,3 +262,48 @@ def test_what_the_index_lost_is_in_it_again(machine: Machine) -> None:
         assert pool is not None
         indexed = pool.debs(indexed_only=True)
     assert {d.sha256 for d in indexed} == before
+
+
+class TestKeptPaths:
+    def contents(self, keeper: Keeper) -> set[str]:
+        return {path.read_text() for path in (keeper.store_path / "files").iterdir()}
+
+    @pytest.fixture
+    def twice(self, keeper: Keeper) -> Keeper:
+        for content in ("1", "2"):
+            keeper.put("a", content)
+            keeper.put("same", "same")
+            keeper.keep()
+        return keeper
+
+    def test_what_a_generation_names_stays(
+        self, twice: Keeper, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert collect.collect(twice.configuration, never, dry_run=False) == Collected()
+        assert self.contents(twice) == {"1", "2", "same"}
+        monkeypatch.setattr(collect, "KEPT_GENERATIONS", 1)
+        told = collect.collect(twice.configuration, never, dry_run=True)
+        assert self.contents(twice) == {"1", "2", "same"}
+        assert collect.collect(twice.configuration, never, dry_run=False) == told
+        assert self.contents(twice) == {"2", "same"}
+        assert len(list((twice.store_path / "trees").iterdir())) == 1
+        twice.start()
+        assert twice.restore() == []
+        assert twice.there() == {"a": "2", "same": "same"}
+
+    def test_a_damaged_listing_may_name_anything(
+        self, twice: Keeper, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (twice.store_path / "files" / ("0" * 64)).write_text("nobody's")
+        for listing in (twice.store_path / "trees").iterdir():
+            listing.write_bytes(b"damaged")
+        collect.collect(twice.configuration, never, dry_run=False)
+        assert self.contents(twice) == {"1", "2", "same", "nobody's"}
+
+    def test_not_while_paths_are_being_kept(self, twice: Keeper) -> None:
+        with (
+            open_store(str(twice.home), STORE) as store,
+            trees.locked(store, 0),
+            pytest.raises(LockedError),
+        ):
+            collect.collect(twice.configuration, never, dry_run=False)

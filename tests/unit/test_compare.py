@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 
 from aptkeep.compare import Difference, Wish, differences, wishes
-from aptkeep.model import FileKind, Manifest, OwnDeb, PackageWish
+from aptkeep.model import FileKind, Manifest, Node, NodeKind, OwnDeb, PackageWish
 from unit import strategies
 from unit.made import (
     BOOKWORM,
@@ -126,3 +126,43 @@ def test_each_difference_is_one(one: Manifest, other: Manifest) -> None:
 def test_every_entry_is_a_wish(manifest: Manifest) -> None:
     names = {wish.name for wish in wishes(manifest)}
     assert names == {*manifest.packages, *manifest.architectures, *manifest.files}
+
+
+NODES = {
+    "/opt/d": Node(NodeKind.DIRECTORY, 0o2750, "root", "adm"),
+    "/opt/f": Node(NodeKind.FILE, 0o4755, "root", "root", "ab" * 32, None, "01", 2048),
+    "/opt/g": Node(NodeKind.GONE),
+    "/opt/l": Node(NodeKind.LINK, 0, "4711", "root", target="a\nb"),
+}
+
+
+def test_kept_paths_in_words() -> None:
+    assert list(wishes(Manifest(), NODES)) == [
+        Wish("kept-path", "/opt/d", "directory (mode 2750, root:adm)"),
+        Wish(
+            "kept-path",
+            "/opt/f",
+            "file (mode 4755, root:root, 2.0 kB, sha256 abababababab, with capabilities)",
+        ),
+        Wish("kept-path", "/opt/g", "deleted"),
+        Wish("kept-path", "/opt/l", "link to a\nb (4711:root)"),
+    ]
+
+
+def test_differences_of_kept_paths() -> None:
+    old = {path: node for path, node in NODES.items() if path != "/opt/l"}
+    new = {**NODES, "/opt/f": NODES["/opt/g"]}
+    del new["/opt/g"]
+    found = differences(Manifest(), Manifest(), old, new)
+    assert [(e.name, e.old is None, e.new is None) for e in found] == [
+        ("/opt/f", False, False),
+        ("/opt/g", False, True),
+        ("/opt/l", True, False),
+    ]
+    assert differences(Manifest(), Manifest(), NODES, NODES) == []
+
+
+def test_a_kept_path_that_is_a_source_as_well_is_two_things() -> None:
+    source = Manifest(files={SOURCE: file()})
+    found = differences(source, source, {}, {SOURCE: NODES["/opt/f"]})
+    assert [(e.kind, e.name, e.old) for e in found] == [("kept-path", SOURCE, None)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from aptkeep.machine.state import LastReport, Troubles
 from aptkeep.model import Pending, Touched
 from aptkeep.pooling import local_debs, own_debs, pool_local
 from aptkeep.record import record, take_baseline
+from unit.kept_paths import Keeper
 from unit.machines import SOURCES, Machine
 from unit.pooled import fetch, in_pool, install_file, pool_path, pool_what_is_local
 
@@ -317,3 +319,74 @@ def test_what_came_from_no_repository_must_be_in_the_pool(machine: Machine) -> N
     gone, said = review.verify(machine.configuration).troubles
     assert gone == f"pool/{deb.filename} is gone"
     assert said.startswith("tool 1 ")
+
+
+class TestKeptPaths:
+    @pytest.fixture
+    def kept_by(self, keeper: Keeper, monkeypatch: pytest.MonkeyPatch) -> Keeper:
+        keeper.start({"image": "1"})
+        keeper.put("a", "1")
+        keeper.put("b", "1")
+        keeper.keep()
+        monkeypatch.setattr(os, "geteuid", lambda: 0)  # only root looks
+        return keeper
+
+    def names(self, keeper: Keeper, wishes: Iterable[Wish]) -> set[str]:
+        return {w.name[len(keeper.path("")) :].lstrip("/") for w in wishes if w.kind == "kept-path"}
+
+    def test_here_and_recorded(self, kept_by: Keeper) -> None:
+        found = review.status(kept_by.configuration)
+        assert self.names(kept_by, found.wanted) == {"a", "b"}
+        assert self.names(kept_by, found.present) == {"a", "b"}
+        assert (found.pending, found.unrecorded, found.elsewhere) == ((), (), ())
+
+    def test_changed_and_not_recorded(self, kept_by: Keeper) -> None:
+        kept_by.put("a", "2")
+        kept_by.delete("b")
+        kept_by.delete("image")
+        kept_by.put("new", "1")
+        files = sorted((kept_by.store_path / "files").iterdir())
+        found = review.status(kept_by.configuration)
+        texts = {e.name.rpartition("/")[2]: (e.old, e.new) for e in found.unrecorded}
+        assert texts.keys() == {"a", "b", "new", "image"}
+        assert texts["b"][1] is None
+        assert texts["image"] == (None, "deleted")
+        assert found.pending == (), "as the user wants it now"
+        assert sorted((kept_by.store_path / "files").iterdir()) == files, "nothing is kept by it"
+
+    def test_not_here(self, kept_by: Keeper) -> None:
+        kept_by.start()
+        found = review.status(kept_by.configuration)
+        assert {entry.reason for entry in found.pending} == {"not restored on this machine yet"}
+        assert {entry.subject for entry in found.pending} == {
+            kept_by.path("a"),
+            kept_by.path("b"),
+        }
+        assert found.unrecorded == ()
+
+    def test_before_the_first_start(self, kept_by: Keeper) -> None:
+        kept_by.fresh_root()
+        found = review.status(kept_by.configuration)
+        assert (found.unrecorded, found.started) == ((), False)
+
+    def test_what_can_not_be_kept(self, kept_by: Keeper) -> None:
+        os.mkfifo(kept_by.kept / "fifo")
+        for _ in range(2):
+            found = review.status(kept_by.configuration)
+            assert any("fifo: not kept" in text for text in found.warnings)
+            kept_by.keep()
+
+    def test_showing(self, kept_by: Keeper) -> None:
+        shown = review.show(kept_by.configuration, None)
+        assert shown.nodes.keys() == {kept_by.path("a"), kept_by.path("b")}
+
+    def test_verifying(self, kept_by: Keeper) -> None:
+        assert review.verify(kept_by.configuration).troubles == ()
+        (content,) = (kept_by.store_path / "files").iterdir()
+        content.write_text("2")
+        (text,) = review.verify(kept_by.configuration).troubles
+        assert content.name in text
+        (listing,) = (kept_by.store_path / "trees").iterdir()
+        listing.unlink()
+        (text,) = review.verify(kept_by.configuration).troubles
+        assert listing.name in text

@@ -9,6 +9,7 @@ from aptkeep.model import KeptFile, Manifest
 from aptkeep.revise import forget, rollback
 from aptkeep.store import kept
 from aptkeep.store.tree import open_store
+from unit.kept_paths import Keeper
 from unit.machines import SOURCES, STORE, Machine
 from unit.made import INSTALL, wish
 
@@ -154,3 +155,49 @@ def test_going_back_where_nothing_was_ever_recorded(machine: Machine) -> None:
     with pytest.raises(UsageError, match="nothing was recorded"):
         rollback(machine.configuration, 1)
     assert list(machine.home.iterdir()) == []
+
+
+class TestKeptPaths:
+    @pytest.fixture
+    def kept_by(self, keeper: Keeper) -> Keeper:
+        for name in ("d/a", "d/e/b", "d.c", "f"):
+            keeper.put(name, "1")
+        keeper.keep()
+        return keeper
+
+    @pytest.mark.parametrize(
+        ("name", "left"),
+        [
+            ("f", {"d", "d/a", "d/e", "d/e/b", "d.c"}),
+            ("d/e", {"d", "d/a", "d.c", "f"}),
+            ("d/", {"d.c", "f"}),
+            ("", set()),
+        ],
+    )
+    def test_forgetting_a_path_and_what_is_below(
+        self, kept_by: Keeper, name: str, left: set[str]
+    ) -> None:
+        before = kept_by.there()
+        forget(kept_by.configuration, [kept_by.path(name)])
+        assert kept_by.nodes().keys() == left
+        kept_by.put("new", "1")
+        kept_by.keep()
+        assert kept_by.nodes().keys() == left | {"new"}, "it stays forgotten though it's here"
+        assert kept_by.there() == {**before, "new": "1"}
+
+    @pytest.mark.parametrize("name", ["", "f", "/no/such", "d"])
+    def test_a_name_that_is_no_kept_path(self, kept_by: Keeper, name: str) -> None:
+        wanted = kept_by.nodes()
+        with pytest.raises(UsageError, match="nothing is kept under the name"):
+            forget(kept_by.configuration, [name])
+        assert kept_by.nodes() == wanted
+
+    def test_what_was_not_recorded_yet_can_be_gone_back_to(self, kept_by: Keeper) -> None:
+        kept_by.put("f", "2")
+        revised = rollback(kept_by.configuration, 1)
+        old = kept_by.nodes(revised.old.manifest)
+        assert old["f"] != kept_by.nodes()["f"]
+        assert kept_by.restore(revised.old.number) == []
+        assert kept_by.there()["f"] == "1"
+        rollback(kept_by.configuration, revised.old.number)
+        assert kept_by.nodes() == old
