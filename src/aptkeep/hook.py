@@ -25,6 +25,7 @@ from aptkeep.machine.apt import config
 from aptkeep.machine.state import State, Troubles
 from aptkeep.record import record
 from aptkeep.store import log
+from aptkeep.surroundings import settle
 from aptkeep.words import printable
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ _MEMORY = 200 * 1024 * 1024
 
 def main(door: str) -> None:
     """Record what happened before or at `door`; anything to say goes to standard error."""
-    os.umask(0o022)
+    settle()
     try:
         configuration = config.load()
     except AptkeepError as error:

@@ -39,6 +39,15 @@ def process_guard() -> Iterator[ProcessGuard]:
         pytest.fail(f"a unit test started a process: {'; '.join(GUARD.attempts)}")
 
 
+@pytest.fixture(autouse=True)
+def environment() -> Iterator[None]:
+    """Commands of root's throw away most of it."""
+    before = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
+
+
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     """A machine on which aptkeep was started: `vim` came with its image."""

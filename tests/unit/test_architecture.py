@@ -90,7 +90,7 @@ def _room(module: str) -> str:
 # From bottom to top. A room knows the layers below it, and itself.
 LAYERS = (
     {"", "model", "errors", "words"},  # "" is the package itself: its version
-    {"files"},
+    {"files", "surroundings"},
     {"merge", "adapt", "plan", "compare", "machine", "store"},
     {"nodes"},
     {"at_home"},

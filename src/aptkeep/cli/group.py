@@ -12,6 +12,7 @@ import click
 from aptkeep import __version__
 from aptkeep.cli import output
 from aptkeep.errors import AptkeepError, ExitCode, StoreUnavailableError
+from aptkeep.surroundings import settle
 
 # The help texts stand here, so that `aptkeep --help` imports none of the commands.
 COMMANDS = {
@@ -88,6 +89,7 @@ def _open_standard_files() -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with a code of the table in aptkeep(8)."""
     _open_standard_files()
+    settle()
     try:
         result: Any = group(arguments, prog_name="aptkeep", standalone_mode=False)
     except click.ClickException as error:
