@@ -88,11 +88,11 @@ def keep(
         if store is None and look.finds_nothing:
             state.save_last(LastLook(look.scan.sha256))
             return Kept()
-    if not same_store:
-        look.last = replace(look.last, nodes={})  # what they hold is not in this one
     with open_store(configuration, create=True) as store, trees.locked(store, timeout) as contents:
         if touched is None and State(configuration.paths.state).restoring() is not None:
             return Kept()
+        if not same_store:
+            look.forget(lambda sha256: not contents.has(sha256))
         after = look.nodes(partial(_receive, contents, cache(tree.is_closed)))
         contents.sync()
         generation, anchor = _into_store(configuration, store, look, after, door, touched or ())
@@ -237,6 +237,12 @@ class _Look:
             if any(is_below(path, root) for root in self._roots)
             and not (self._excluded(path) or self._is_unknown(path))
         ]
+
+    def forget(self, lost: Callable[[str], bool]) -> None:
+        """Look anew at the files whose contents are not in the store that is there now."""
+        nodes = self.last.nodes.items()
+        left = {p: n for p, n in nodes if n[1].sha256 is None or not lost(n[1].sha256)}
+        self.last = replace(self.last, nodes=left)
 
     @property
     def finds_nothing(self) -> bool:

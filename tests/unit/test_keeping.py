@@ -649,6 +649,19 @@ class TestTwoAtOnce:
         assert keeper.restore() == []
         assert keeper.there() == {"a": "1"}
 
+    def test_store_that_was_moved_away_holds_contents_again(
+        self, keeper: Keeper, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(keeping, "_TICK", 0)  # nothing was changed just now
+        keeper.put("file", "1")
+        keeper.keep()
+        keeper.store_path.rename(f"{keeper.store_path}.away")
+        keeper.keep()
+        assert keeper.kinds() == {"file": FILE}
+        keeper.start()
+        assert keeper.restore() == []
+        assert keeper.there() == {"file": "1"}
+
     def test_two_machines_with_one_home(self, keeper: Keeper, tmp_path: Path) -> None:
         keeper.put("a", "1")
         keeper.keep()

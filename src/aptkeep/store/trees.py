@@ -87,6 +87,10 @@ class Contents:
                 self._added += 1
         return sha256
 
+    def has(self, sha256: str) -> bool:
+        """Whether something is kept under that name."""
+        return self._directory.has(sha256)
+
     def sync(self) -> None:
         """Have everything that was received on disk, before anything names it."""
         if self._added:
