@@ -72,12 +72,20 @@ def acting_as(uid: int, gid: int) -> Iterator[None]:
 
 def open_directory_at(parent: int, name: str) -> int:
     """A descriptor of the directory `name` in `parent`, which must not be a link."""
+    _single(name)
     return os.open(name, _DIRECTORY, dir_fd=parent)
 
 
 def open_file_at(parent: int, name: str) -> int:
     """A descriptor, for reading, of the file `name` in `parent`, which must not be a link."""
+    _single(name)
     return os.open(name, _READ, dir_fd=parent)
+
+
+def _single(name: str) -> None:
+    """Hold a name to be one, so that O_NOFOLLOW speaks for the whole of it."""
+    if "/" in name or name in {"", ".", ".."}:
+        raise NotRegularError("its path leads elsewhere")
 
 
 def read_regular(descriptor: int, limit: int) -> bytes:
@@ -110,8 +118,6 @@ def read_path(path: str, limit: int) -> tuple[bytes, int]:
 def read_beneath(base: str, relative: str, limit: int) -> tuple[bytes, int]:
     """Content and permission bits of a file below `base`, with no link followed on the way."""
     *parents, name = relative.split("/")
-    if not {"", ".", ".."}.isdisjoint((*parents, name)):
-        raise NotRegularError("its path leads elsewhere")
     with contextlib.ExitStack() as opened:
         parent = opened.enter_context(directory(base))
         for part in parents:

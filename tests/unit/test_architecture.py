@@ -142,6 +142,42 @@ def test_the_model_knows_nothing_of_ours() -> None:
     assert [str(found) for found in OURS if found.importer in bottom] == []
 
 
+# -- the store, where no path is believed
+
+_BY_PATH = {"walk", "makedirs", "realpath", "isdir", "isfile", "islink", "exists", "lexists"}
+_RELATIVE = {
+    f"os.{name}"
+    for name in (
+        "open",
+        "stat",
+        "mkdir",
+        "unlink",
+        "rename",
+        "link",
+        "symlink",
+        "readlink",
+        "chmod",
+    )
+}
+
+
+@pytest.mark.parametrize(
+    "module", [name for name in MODULES if _room(name) == "store" and name != "aptkeep.store.home"]
+)
+def test_the_store_opens_nothing_by_its_path(module: str) -> None:
+    """What is below the home is opened relative to a descriptor, one name at a time."""
+    wrong = []
+    for node, _at_once in _nodes(MODULES[module], at_once=True):
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+            continue
+        called = ast.unparse(node.func)
+        relative = {keyword.arg for keyword in node.keywords} & {"dir_fd", "src_dir_fd"}
+        by_path = called.startswith("os.") and node.func.attr in _BY_PATH
+        if by_path or (called in _RELATIVE and not relative):
+            wrong.append(f"{module}:{node.lineno}: {called}")
+    assert wrong == []
+
+
 # -- rooms of heavy dependencies
 
 HEAVY = {
