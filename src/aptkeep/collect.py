@@ -74,8 +74,7 @@ def keep_within_bounds(configuration: Configuration, offered: Callable[[PooledDe
         with _locked_pool(store, timeout, mend=True) as (pool, debs):
             if pool is None or sum(deb.size for deb in debs) <= bound:
                 return
-            numbers = generations.numbers(store)
-            wanted = _wanted(_newest_whole(store, numbers, len(numbers)).values())
+            wanted = _wanted(_whole(store))
             going = over_the_bound(debs, bound, wanted=wanted, offered=offered)
             if going:
                 pool.remove(going, [deb for deb in debs if deb not in going])
@@ -84,12 +83,23 @@ def keep_within_bounds(configuration: Configuration, offered: Callable[[PooledDe
                 )
 
 
+def keep_paths_within_bounds(
+    configuration: Configuration, offered: Callable[[PooledDeb], bool]
+) -> None:
+    """Delete the oldest generations where kept files take over `Aptkeep::Keep::Max-Size`."""
+    with open_existing(configuration) as store:
+        over = store is not None and trees.size(store) > configuration.settings.keep_limit
+    if over:
+        collect(configuration, offered, dry_run=False)
+
+
 def collect(
     configuration: Configuration, offered: Callable[[PooledDeb], bool], *, dry_run: bool
 ) -> Collected:
     """Delete old generations, what none of those that stay names, what is over the pool's bound.
 
-    As many whole generations stay as should, however many damaged ones there are beside them. A
+    As many whole generations stay as should, however many damaged ones there are beside them; of
+    those whose files below `Aptkeep::Keep` are over their bound together, the oldest go. A
     damaged one among those that stay may name anything: then no file goes. Nor does one where
     there are no generations at all. Raises UntrustedError for a generation that isn't root's.
     """
@@ -102,8 +112,8 @@ def collect(
             stack.enter_context(trees.locked(store, timeout))
         store.lock(timeout)
         numbers = generations.numbers(store)
-        whole = _newest_whole(store, numbers)
-        first = min(whole) if len(whole) == KEPT_GENERATIONS else 0
+        whole, ended = _staying(store, numbers, configuration.settings.keep_limit)
+        first = min(whole) if ended else 0
         old = [number for number in numbers if number < first]
         staying = [number for number in numbers if number >= first]
         manifests = list(whole.values())
@@ -149,17 +159,32 @@ def _locked_pool(
         yield pool, pool.mended() if mend else pool.debs()
 
 
-def _newest_whole(
-    store: Directory, numbers: list[int], most: int | None = None
-) -> dict[int, Manifest]:
-    """The manifests of the newest generations that are whole, by number; at most so many."""
+def _staying(store: Directory, numbers: list[int], bound: int) -> tuple[dict[int, Manifest], bool]:
+    """The newest whole generations, which stay, by number; and whether older ones go.
+
+    At most so many that the files below `Aptkeep::Keep` of all of them take `bound` bytes; but for
+    the newest, which stays whatever it takes.
+    """
     found: dict[int, Manifest] = {}
+    sizes: dict[str | None, int] = {}
     for number in reversed(numbers):
-        if len(found) == (KEPT_GENERATIONS if most is None else most):
-            break
+        if len(found) == KEPT_GENERATIONS:
+            return found, True
         with contextlib.suppress(CorruptError):
-            found[number] = generations.load(store, number).manifest
-    return found
+            manifest = generations.load(store, number).manifest
+            contents = {n.sha256: n.size for n in trees.read(store, manifest.tree).values()}
+            if found and sum({**sizes, **contents}.values()) > bound:
+                return found, True
+            sizes.update(contents)
+            found[number] = manifest
+    return found, False
+
+
+def _whole(store: Directory) -> Iterator[Manifest]:
+    """The manifests of all generations that are whole."""
+    for number in generations.numbers(store):
+        with contextlib.suppress(CorruptError):
+            yield generations.load(store, number).manifest
 
 
 def _wanted(manifests: Iterable[Manifest]) -> frozenset[tuple[str, str]]:

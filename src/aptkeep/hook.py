@@ -42,6 +42,8 @@ _RECORDED = b"\1"
 """What the child says when recording is over; the rest isn't cut short."""
 _POOL_PATIENCE = 2.0
 """Seconds that a hook waits for others at work on the pool."""
+_MOST_PATHS = 20_000
+"""How many kept paths a hook takes at once: they take it some 50 MB, and a minute."""
 _MEMORY = 200 * 1024 * 1024
 """Bytes of address space that recording may take."""
 
@@ -147,9 +149,8 @@ def _keep(
         say(lines)
         recorded()
         kept = _is_kept(lines, state)
-        if kept:
-            say(_keep_paths(configuration, door))
-        return bool(waiting) and kept
+        more = kept and _keep_paths(configuration, door, say)
+        return more or (bool(waiting) and kept)
     from aptkeep import pooling  # noqa: PLC0415 - only where there is something to pool
 
     # While apt runs its hook it holds dpkg's lock: nobody is about to unpack what waits.
@@ -164,7 +165,7 @@ def _keep(
         troubles += pooling.take_in(debs)
     say(pooling.news(state, troubles))
     if kept:
-        say(_keep_paths(configuration, door))
+        _keep_paths(configuration, door, say)
     return kept
 
 
@@ -173,13 +174,18 @@ def _is_kept(lines: Iterable[str], state: State) -> bool:
     return state.restoring() is None and not any(line.startswith(NOT_RECORDED) for line in lines)
 
 
-def _keep_paths(configuration: config.Configuration, door: str) -> Iterable[str]:
-    if not configuration.settings.keep:
-        return []
+def _keep_paths(
+    configuration: config.Configuration, door: str, say: Callable[[Iterable[str]], None]
+) -> bool:
+    """Record what is below `Aptkeep::Keep`; whether there was anything new."""
+    if not (configuration.settings.keep or configuration.settings.keep_refused):
+        return False
     from aptkeep.keeping import keep  # noqa: PLC0415 - only where paths are kept
 
+    recorded = None
     try:
-        lines = list(keep(configuration, door).news)
+        recorded = keep(configuration, door, most=_MOST_PATHS)
+        lines = list(recorded.news)
     except AptkeepError as error:
         lines = [f"{_PATHS_NOT_RECORDED}: {error.one_line()}"]
     except OSError as error:
@@ -188,7 +194,8 @@ def _keep_paths(configuration: config.Configuration, door: str) -> Iterable[str]
         lines = [f"{_PATHS_NOT_RECORDED}: they are too many for a hook; run 'aptkeep record'"]
     if lines:
         _log(configuration, lines)  # whoever called may not have waited to hear it
-    return lines
+        say(lines)
+    return recorded is not None and recorded.generation is not None
 
 
 def _pool(configuration: config.Configuration, debs: list[OpenDeb]) -> Iterable[str]:

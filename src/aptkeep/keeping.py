@@ -44,6 +44,10 @@ _TICK = 20_000_000
 """Nanoseconds, more than a tick of the clock that says when a file was changed."""
 
 
+class TooManyError(AptkeepError):
+    """More paths changed than can be recorded in the time that there is."""
+
+
 @dataclass(frozen=True, slots=True)
 class Kept:
     """What came of looking at the kept paths."""
@@ -52,6 +56,8 @@ class Kept:
     """The new generation; None where what is wanted is what it was."""
     news: tuple[str, ...] = ()
     """What can't be kept and nobody was told about yet."""
+    troubles: tuple[str, ...] = ()
+    """All that can't be kept."""
 
 
 def take_image(configuration: Configuration) -> None:
@@ -66,34 +72,41 @@ def take_image(configuration: Configuration) -> None:
 
 
 def keep(
-    configuration: Configuration, door: str, *, touched: Collection[str] | None = None
+    configuration: Configuration,
+    door: str,
+    *,
+    touched: Collection[str] | None = None,
+    thorough: bool = False,
+    most: int | None = None,
 ) -> Kept:
     """Absorb what changed below the kept paths since they were last looked at.
 
     `touched`: what a restore set out to change, whose end this is. While another one is at work,
-    nothing is done: it looks itself.
+    nothing is done: it looks itself. `thorough` also takes anew what the store has lost.
+    `most`: how many paths may have changed; of more none is recorded.
 
     Raises AptkeepError where a change could not be kept: it's then seen again next time.
     """
-    if not configuration.settings.keep:
+    if not (configuration.settings.keep or configuration.settings.keep_refused):
         return Kept()
     home = find_home(configuration)
     state = TreeState(configuration.paths.state)
     timeout = configuration.settings.lock_timeout
     look = _Look(configuration, home, state)
+    recorded_into = look.glance.anchor
     with open_existing(configuration) as store:
-        same_store = generations.holds(store, look.last.anchor) if store else not look.last.anchor
-        if look.unchanged and same_store and not touched:
-            return Kept()
+        same_store = generations.holds(store, recorded_into) if store else not recorded_into
+        lost = _lost(store) if thorough and store is not None else frozenset()
+        if look.unchanged and same_store and not touched and not lost:
+            return Kept(troubles=look.last.troubles if thorough else ())
         if store is None and look.finds_nothing:
             state.save_last(LastLook(look.scan.sha256))
             return Kept()
     with open_store(configuration, create=True) as store, trees.locked(store, timeout) as contents:
         if touched is None and State(configuration.paths.state).restoring() is not None:
             return Kept()
-        if not same_store:
-            look.forget(lambda sha256: not contents.has(sha256))
-        after = look.nodes(partial(_receive, contents, cache(tree.is_closed)))
+        look.forget(lambda s: s in lost or not (same_store or contents.has(s)))
+        after = look.nodes(partial(_receive, contents, cache(tree.is_closed)), most)
         contents.sync()
         generation, anchor = _into_store(configuration, store, look, after, door, touched or ())
     troubles = tuple(some(paths, reason) for reason, paths in look.troubles.items())
@@ -108,7 +121,16 @@ def keep(
     look.save_image()
     state.save_last(done)
     news = tuple(text for text in troubles if text not in look.last.troubles)
-    return Kept(generation, news)
+    return Kept(generation, (*look.passing, *news), troubles)
+
+
+def _lost(store: Directory) -> frozenset[str]:
+    """What the newest generation names and the store hasn't got; not empty without the listing."""
+    try:
+        nodes = trees.read(store, generations.newest(store).manifest.tree)
+    except CorruptError:
+        return frozenset([""])
+    return frozenset(trees.lost(store, nodes.values()))
 
 
 def present_nodes(configuration: Configuration) -> tuple[LastLook, dict[str, Node], list[str]]:
@@ -116,7 +138,8 @@ def present_nodes(configuration: Configuration) -> tuple[LastLook, dict[str, Nod
 
     Only root sees everything there; others see what was recorded.
     """
-    if not configuration.settings.keep or not State(configuration.paths.state).started:
+    asked = configuration.settings.keep or configuration.settings.keep_refused
+    if not asked or not State(configuration.paths.state).started:
         return LastLook(), {}, []
     state, home = TreeState(configuration.paths.state), find_home(configuration)
     look = _Look(configuration, home, state) if os.geteuid() == 0 else None
@@ -151,8 +174,8 @@ def _into_store(  # noqa: PLR0917 - each is a different thing
     try:
         wanted = trees.read(store, newest.manifest.tree)
     except CorruptError as error:
-        look.troubles.setdefault(error.one_line(), [])
-        before, wanted = {}, {}
+        look.passing.append(error.one_line())
+        before, wanted = {}, {}  # what is here is recorded anew
     absorbed = absorb_nodes(wanted, before, after, kept_paths(configuration, look.home))
     generation = None
     if absorbed != wanted:
@@ -180,18 +203,29 @@ class _Look:
         self._excluded = _exclusion(configuration, home)
         self._settled = time.time_ns() - _TICK
         self.scan: Scan = tree.Scanner(self._excluded).scan(self._roots)
-        self.last = state.last()
-        self.unchanged = self.scan.sha256 == self.last.sha256
+        refused = configuration.settings.keep_refused
+        self.scan.sha256 = hashlib.sha256(f"{self.scan.sha256}{refused}".encode()).hexdigest()
+        self.glance = state.glance()
+        self.unchanged = self.scan.sha256 == self.glance.sha256
         self.shipped: dict[str, tuple[int, ...]] = {}
         """What is as its package brought it."""
         self.troubles: dict[str, list[str]] = {}
         """What can't be kept, by reason."""
+        for entry, reason in (*refused, *_links(self._roots)):
+            self.troubles.setdefault(f"not kept: {reason}", []).append(entry)
+        self.passing: list[str] = []
+        """What was wrong, and is mended by this look."""
         self.again = False
         """Whether something was left undone that the next look may be able to do."""
         self._unknown = {*self.scan.unseen, *self.scan.elsewhere}
         """Where what is there could not be seen, or not be kept."""
         self._late: list[str] = []
         """Directories that were not kept when the image was looked at."""
+
+    @cached_property
+    def last(self) -> LastLook:
+        """All that was last seen."""
+        return self._state.last()
 
     @cached_property
     def _image(self) -> Image:
@@ -261,8 +295,11 @@ class _Look:
             return 0
         return seen.ctime_ns
 
-    def nodes(self, receive: Receive) -> dict[str, Node]:
-        """All that isn't as the image has it, and wasn't brought by a package."""
+    def nodes(self, receive: Receive, most: int | None = None) -> dict[str, Node]:
+        """All that isn't as the image has it, and wasn't brought by a package.
+
+        Raises TooManyError where that is over `most` paths that weren't so at the last look.
+        """
         image = self._image.paths.keys()
         nodes = {path: Node(NodeKind.GONE) for path in self._gone(image)}
         new = {}
@@ -274,6 +311,11 @@ class _Look:
                 self.shipped[path] = identity(seen)
             else:
                 new[path] = seen
+        if most is not None and len(new) > most:
+            raise TooManyError(
+                f"{len(new)} paths below Aptkeep::Keep changed, too many for a hook",
+                resolution="run 'aptkeep record', which takes its time",
+            )
         deleted = self._gone((self.last.shipped.keys() | self.last.nodes.keys()) - image)
         nodes.update((path, Node(NodeKind.GONE)) for path in self._left_to_packages(new, deleted))
         fits = self._within_bounds(nodes, new)
@@ -361,6 +403,12 @@ def _roots(configuration: Configuration, home: str | None) -> list[str]:
     """The kept paths, less those that stay by themselves."""
     roots = tree.resolved(configuration.settings.keep)
     return [root for root in roots if home is None or not is_below(root, os.path.realpath(home))]
+
+
+def _links(roots: list[str]) -> list[tuple[str, str]]:
+    """The kept paths that only lead elsewhere, and what is to be said of them."""
+    leading = [root for root in roots if os.path.islink(root) and os.path.isdir(root)]
+    return [(root, f"it is a link; keep {os.path.realpath(root)} instead") for root in leading]
 
 
 def _exclusion(configuration: Configuration, home: str | None) -> Callable[[str], bool]:

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     Nodes = Mapping[str, Node]
 
-IMAGES_OWN = "the image's own comes back with the next fresh root"
-"""Why something is pending that only the image has."""
+ON_A_FRESH_ROOT = "what was there before comes back with the next fresh root"
+"""Why something is pending that only the image, or a package, has."""
 
 
 def absorb_nodes(
@@ -60,21 +60,22 @@ def _is_there(wanted: Node, here: Node | None) -> bool:
 
 
 def revert_nodes(
-    current: Nodes, target: Nodes, of_image: Collection[str]
+    current: Nodes, target: Nodes, of_others: Collection[str]
 ) -> tuple[dict[str, Node], list[Pending]]:
     """`target`, with a deletion for all that only `current` wants; and what can't be undone here.
 
-    `of_image`: paths that the image of this root has; what it had there is not kept anywhere.
+    `of_others`: paths that the image of this root or a package brings; what was there before is not
+    kept anywhere.
     """
     nodes = dict(target)
     stuck = []
     for path, node in current.items():
         if path in target:
             continue
-        if path not in of_image:
+        if path not in of_others:
             nodes[path] = Node(NodeKind.GONE)
         elif node.kind is not NodeKind.DIRECTORY:
-            stuck.append(Pending(path, IMAGES_OWN))
+            stuck.append(Pending(path, ON_A_FRESH_ROOT))
     return nodes, stuck
 
 

@@ -99,7 +99,7 @@ def restore(configuration: Configuration, reporter: Reporter, options: Options) 
         recorded = record(configuration, "aptkeep start", thorough=True)
         notes += recorded.said
         notes += [f"{entry.subject} is not kept: {entry.reason}" for entry in recorded.unkept]
-        notes += keep(configuration, "aptkeep start").news
+        notes += keep(configuration, "aptkeep start", thorough=True).news
     with open_existing(configuration) as store:
         newest = generations.newest(store) if store is not None else generations.Newest()
         notes += [error.one_line() for error in newest.passed_over]
@@ -185,12 +185,14 @@ class _Restore:
         baseline, before = self._state.baseline(), self.observe()
         adapted = self._adapt(self._current.manifest, baseline)
         todo = self._with_tree(self.plan(adapted.manifest, before))
+        self._notes += self._tree.left_alone()
         set_aside = (*adapted.set_aside, *self._tree.set_aside)
         if not todo.steps:
             self._report(set_aside)
-            return Outcome(self._target.number, pending=set_aside)
+            return Outcome(self._target.number, pending=set_aside, notes=tuple(self._notes))
         self._validate()
         self._state.begin_restore(unfinished.join(todo.touches))
+        self._tree.tidy(unfinished.nodes)
         image = [name for name, package in baseline.packages.items() if package.present]
         self._transaction.finish_interrupted(image)
         self._add_architectures(todo)

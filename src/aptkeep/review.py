@@ -31,10 +31,11 @@ from aptkeep.record import unrecorded
 from aptkeep.repositories import SOON, SourceReport, report
 from aptkeep.store import generations, kept, log, trees
 from aptkeep.store.pool import INDEX, open_pool
-from aptkeep.tree_back import TreeBack
+from aptkeep.tree_back import LISTING, TreeBack
+from aptkeep.words import some
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from aptkeep.machine.apt.config import Configuration
     from aptkeep.model import Node
@@ -63,6 +64,8 @@ class Status:
     warnings: tuple[str, ...] = ()
     unkept_paths: tuple[str, ...] = ()
     """What can't be kept below `Aptkeep::Keep`, and why."""
+    lost_paths: tuple[str, ...] = ()
+    """What is wanted below `Aptkeep::Keep`, and the store hasn't got any more."""
     sources: tuple[SourceReport, ...] = ()
     pooled: int = 0
     """.deb files in the pool."""
@@ -109,6 +112,7 @@ def status(configuration: Configuration) -> Status:
     troubles += [f"{source.path}: {text}" for source in reports for text in source.troubles]
     kept_out = state.troubles()
     troubles += [*kept_out.said, *kept_out.unsaid, *([refusal] if refusal else ()), *tree.unkept]
+    troubles += tree.lost
     return Status(
         home=home,
         store=f"{home}/{configuration.settings.store}",
@@ -122,6 +126,7 @@ def status(configuration: Configuration) -> Status:
         unrecorded=tuple(differences(newest.manifest, absorbed, tree.nodes, tree.absorbed)),
         warnings=tuple(troubles),
         unkept_paths=tree.unkept,
+        lost_paths=tree.lost,
         sources=tuple(reports),
         pooled=len(pooled),
         pool_size=sum(deb.size for deb in pooled),
@@ -140,6 +145,7 @@ class _Tree:
     """What a restore would do."""
     set_aside: tuple[Pending, ...] = ()
     unkept: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
 
 
 def _tree(
@@ -165,8 +171,18 @@ def _tree(
         absorbed,
         tuple(left),
         tuple(back.set_aside),
-        tuple(unkept),
+        (*unkept, *back.left_alone()),
+        tuple(_lost_paths(store, back)),
     )
+
+
+def _lost_paths(store: Directory, back: TreeBack) -> Iterator[str]:
+    if any(entry.subject == LISTING for entry in back.set_aside):
+        yield "the listing of all kept paths is damaged"
+    lost = trees.lost(store, back.nodes.values())
+    paths = [path for path, node in back.nodes.items() if node.sha256 in lost]
+    if paths:
+        yield some(paths, "the kept copy is gone or was altered")
 
 
 def _pooled(store: Directory) -> tuple[list[PooledDeb], str]:

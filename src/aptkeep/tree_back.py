@@ -12,16 +12,16 @@ from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from aptkeep.errors import CorruptError, attempt
-from aptkeep.machine import tree, tree_write
+from aptkeep.machine import shipped, tree, tree_write
 from aptkeep.machine.tree_state import TreeState
 from aptkeep.model import Node, NodeKind, Pending
 from aptkeep.nodes import plan_nodes, revert_nodes
 from aptkeep.plan import DeleteNode, PutNode
 from aptkeep.store import generations, trees
-from aptkeep.words import counted
+from aptkeep.words import counted, some
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from aptkeep.machine.apt.config import Configuration
     from aptkeep.machine.transaction import Reporter
@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from aptkeep.store.tree import Directory
 
     NodeSteps = list[PutNode | DeleteNode]
+
+
+LISTING = "Aptkeep::Keep"
+"""What is pending where the listing of all that is kept is damaged."""
 
 
 class TreeBack:
@@ -52,6 +56,7 @@ class TreeBack:
         self._state = TreeState(configuration.paths.state)
         self._last = self._state.last()
         self._is_elsewhere, self._mounts = cache(tree.is_elsewhere), tree.mount_points()
+        self._elsewhere: set[str] = set()
         self._excluded = tree.exclusion(configuration.settings.keep_exclude, ())
         self.set_aside: list[Pending] = []
         """What can't be brought back on this root."""
@@ -59,8 +64,9 @@ class TreeBack:
         """What is restored."""
         self._wanted = self.nodes
         if current.tree != target.tree:
-            image = self._state.image().paths
-            self._wanted, stuck = revert_nodes(self._read(current), self.nodes, image)
+            wanted = self._read(current)
+            others = self._of_others(configuration, wanted.keys() - self.nodes.keys())
+            self._wanted, stuck = revert_nodes(wanted, self.nodes, others)
             self.set_aside += stuck
 
     def steps(self) -> NodeSteps:
@@ -68,10 +74,17 @@ class TreeBack:
         here = {}
         for path, wanted in self._wanted.items():
             elsewhere = path in self._mounts or self._is_elsewhere(os.path.dirname(path))
+            if elsewhere:
+                self._elsewhere.add(path)
             found = wanted if elsewhere else self._here(path, wanted)
             if found is not None:
                 here[path] = found
         return plan_nodes(self._wanted, here)
+
+    def tidy(self, touched: Iterable[str]) -> None:
+        """Delete what an earlier restore, which was killed, left half made among `touched`."""
+        for directory in {os.path.dirname(path) for path in touched}:
+            tree_write.remove_unfinished(directory)
 
     def put_back_early(self, reporter: Reporter) -> None:
         """Put back, before packages come, what needs none of them: they may need it.
@@ -92,6 +105,15 @@ class TreeBack:
     def put_back(self, reporter: Reporter) -> None:
         """Put back and delete what is still to be."""
         self._carry_out(self.steps(), reporter, self._reasons)
+
+    def _of_others(self, configuration: Configuration, paths: Iterable[str]) -> set[str]:
+        """Those of `paths` that the image has, or that a package brings."""
+        asked = set(paths)
+        image, known = self._state.image().paths, configuration.paths
+        return {
+            *(asked & image.keys()),
+            *shipped.shipped(known.dpkg_directory, known.dpkg_status, asked).owners,
+        }
 
     def _carry_out(
         self,
@@ -118,6 +140,11 @@ class TreeBack:
         self._last = replace(self._last, sha256="", nodes=nodes, anchor=anchor)
         self._state.save_last(self._last)
 
+    def left_alone(self) -> list[str]:
+        """What to tell of kept paths that lie on file systems of their own here."""
+        reason = "left alone, for it's on a file system of its own here"
+        return [some(sorted(self._elsewhere), reason)] if self._elsewhere else []
+
     def left(self) -> NodeSteps:
         """What is still to be done. A directory in which there is more than we know may stay."""
         return [
@@ -138,7 +165,7 @@ class TreeBack:
         try:
             nodes = trees.read(self._store, manifest.tree)
         except CorruptError as error:
-            self.set_aside.append(Pending("Aptkeep::Keep", error.one_line()))
+            self.set_aside.append(Pending(LISTING, error.one_line()))
             return {}
         return {path: node for path, node in nodes.items() if not self._excluded(path)}
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from aptkeep import files
 from aptkeep.at_home import open_existing
-from aptkeep.collect import keep_within_bounds
+from aptkeep.collect import keep_paths_within_bounds, keep_within_bounds
 from aptkeep.errors import AptkeepError
 from aptkeep.machine import incoming
 from aptkeep.machine.apt import debfile
@@ -46,6 +46,8 @@ def keep_pool(configuration: Configuration) -> list[str]:
     The caller holds no lock. Raises AptkeepError where the store can't be used.
     """
     paths = configuration.paths
+    if configuration.settings.keep:
+        keep_paths_within_bounds(configuration, offering(configuration))
     if configuration.settings.pool_keep == "none":
         for file in incoming.waiting(paths.state, paths.archives):
             incoming.done(file)

@@ -23,11 +23,22 @@ def size(number: int) -> str:
 
 
 def grouped(reasons: Iterable[tuple[str, str]]) -> list[str]:
-    """`a, b: reason` for each reason: the same one is said once, however many it holds for."""
+    """`a, b: reason` for each reason: the same one is said once, however many it holds for.
+
+    Packages are all named; of many paths only the first ones.
+    """
     subjects: dict[str, list[str]] = {}
     for subject, reason in reasons:
         subjects.setdefault(reason, []).append(subject)
-    return [f"{', '.join(names)}: {reason}" for reason, names in subjects.items()]
+    return [f"{', '.join(_without_many(names))}: {reason}" for reason, names in subjects.items()]
+
+
+def _without_many(names: list[str]) -> list[str]:
+    paths = [name for name in names if name.startswith("/")]
+    if len(paths) <= _MANY:
+        return names
+    others = [name for name in names if not name.startswith("/")]
+    return [*others, *paths[:_SHOWN], f"{len(paths) - _SHOWN} more files"]
 
 
 def some(names: Iterable[str], text: str) -> str:
@@ -38,7 +49,7 @@ def some(names: Iterable[str], text: str) -> str:
     return f"{listed}: {text}" if listed else text
 
 
-_SHOWN, _LONG = 3, 120
+_SHOWN, _MANY, _LONG = 3, 20, 120
 
 
 def _shortened(name: str) -> str:

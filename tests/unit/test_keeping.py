@@ -141,6 +141,7 @@ class TestNothingChanged:
         monkeypatch.setattr(tree, "opened", None)
         monkeypatch.setattr(trees, "read", None)
         monkeypatch.setattr(TreeState, "image", None)
+        monkeypatch.setattr(TreeState, "last", None)
         assert keeper.keep() == Kept()
         assert store_bytes(keeper) == before
 

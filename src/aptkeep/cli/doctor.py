@@ -64,6 +64,7 @@ _HEADINGS = {
     Kind.START_UP: "Nothing comes back by itself",
     Kind.VOLUME: "The store would be lost",
     Kind.HOOKS: "Changes go unseen",
+    Kind.STORE: "Kept files that can't come back",
     Kind.KEY: "Keys and files of apt's that would be lost",
     Kind.UNREADABLE_HOME: "Sources that would be of no use",
     Kind.UNRECORDED: "Changes that would be lost",

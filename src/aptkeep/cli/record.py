@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from aptkeep.cli import context, output
-from aptkeep.errors import UsageError
+from aptkeep.errors import ExitCode, UsageError
 from aptkeep.keeping import keep
 from aptkeep.machine.state import State
 from aptkeep.pooling import all_said, local_debs, own_debs
@@ -16,7 +16,7 @@ from aptkeep.upkeep import keep_pool
 @click.command("record")
 @context.options
 @context.as_json
-def command(*, options: tuple[str, ...], as_json: bool) -> None:
+def command(*, options: tuple[str, ...], as_json: bool) -> int:
     """Record the present state of this machine now."""
     context.require_root("record")
     configuration = context.configuration(options)
@@ -32,7 +32,7 @@ def command(*, options: tuple[str, ...], as_json: bool) -> None:
     ):
         own = own_debs(debs)
         recorded = record(configuration, "aptkeep record", own=own, thorough=True)
-        tree = keep(configuration, "aptkeep record")
+        tree = keep(configuration, "aptkeep record", thorough=True)
     # Who runs this is, more often than not, about to throw the root away.
     troubles = keep_pool(configuration)
     all_said(State(configuration.paths.state), troubles)
@@ -47,9 +47,11 @@ def command(*, options: tuple[str, ...], as_json: bool) -> None:
         output.line(
             f"aptkeep: recorded generation {number}." if number else "aptkeep: nothing new."
         )
-    for text in (*recorded.said, *tree.news, *troubles):
+    for text in (*recorded.said, *dict.fromkeys((*tree.news, *tree.troubles)), *troubles):
         output.warning(text)
     for entry in recorded.unkept:
         output.warning(f"{entry.subject} is not kept: {entry.reason}")
     for error in recorded.passed_over:
         output.warning(error.one_line())
+    unkept = recorded.unkept or tree.troubles
+    return ExitCode.PENDING if unkept else ExitCode.OK

@@ -13,6 +13,7 @@ class Kind(str, Enum):
     START_UP = "start-up"
     VOLUME = "volume"
     HOOKS = "hooks"
+    STORE = "store"
     KEY = "key"
     UNREADABLE_HOME = "unreadable-home"
     UNRECORDED = "unrecorded"

@@ -109,8 +109,12 @@ def _remedy(group: Group, home: str) -> str:
 
 
 def _keep(names: list[str]) -> str | None:
-    """What has aptkeep keep these paths; None where apt.conf(5) can't spell one of them."""
-    if not names or not all(name.isprintable() and not set(name) & set('"\\') for name in names):
+    """What has aptkeep keep these paths; None where apt.conf(5) can't spell one, or it may not."""
+    if not names or doomed.is_below("/etc/apt", names):
+        return None
+    if any(doomed.is_below(name, {"/etc/apt"}) for name in names) or not all(
+        name.isprintable() and not set(name) & set('"\\') for name in names
+    ):
         return None
     listed = " ".join(f'"{name}";' for name in names)
     return f"set 'Aptkeep::Keep {{ {listed} }};' {_SETTING} and run 'sudo aptkeep record'"

@@ -49,6 +49,18 @@ def unkept_paths(found: Status) -> Iterator[Finding]:
         )
 
 
+def lost_paths(found: Status) -> Iterator[Finding]:
+    """What is wanted below `Aptkeep::Keep`, and the store hasn't got any more."""
+    for text in found.lost_paths:
+        yield Finding(
+            Kind.STORE,
+            "Aptkeep::Keep",
+            text,
+            "run 'sudo aptkeep record' on a machine that still has the files; 'aptkeep verify' "
+            "checks every byte",
+        )
+
+
 def without_deb(names: Sequence[str], *, pool_keep: str) -> Iterator[Finding]:
     """The packages that are wanted, and that nothing could be installed from."""
     if not names:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from aptkeep import review, upkeep
 from aptkeep.at_home import find_home
+from aptkeep.compare import KEPT_PATH
 from aptkeep.doctor import lost_files, places, recorded, starting
 from aptkeep.doctor.findings import Kind
 from aptkeep.errors import AptkeepError, UsageError
@@ -111,9 +112,12 @@ class _Round:
             changes = [c for c in found.unrecorded if c.name not in self._unreadable]
             self.findings += recorded.changes(changes)
             self.findings += recorded.unkept_paths(found)
+            self.findings += recorded.lost_paths(found)
             self.advice += recorded.advice(found)
             if found.generation is not None:
                 self._recorded = set(found.generation.manifest.files)
+                files = {w.name for w in found.present if w.kind == KEPT_PATH}
+                self._recorded |= {path for path in files if not os.path.isdir(path)}
                 lost = upkeep.unobtainable(self._configuration)
                 keep = self._settings.pool_keep
                 self.findings += recorded.without_deb(lost, pool_keep=keep)

@@ -241,11 +241,16 @@ class State:
             with files.directory(self.path) as directory:
                 files.write_atomically(directory, name, content)
         except OSError as error:
-            raise StoreUnavailableError(
-                f"{os.path.join(self.path, name)} can't be written: {error.strerror}",
-                details="aptkeep can't note what this root is; nothing more was done",
-                resolution="make room there, or make it writable, and try again",
-            ) from error
+            raise unwritable(os.path.join(self.path, name), error) from error
+
+
+def unwritable(path: str, error: OSError) -> StoreUnavailableError:
+    """The error for a file of the state directory that can't be written."""
+    return StoreUnavailableError(
+        f"{path} can't be written: {error.strerror}",
+        details="aptkeep can't note what this root is; nothing more was done",
+        resolution="make room there, or make it writable, and try again",
+    )
 
 
 def _corrupt(path: str) -> CorruptError:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from aptkeep import files
+from aptkeep.machine.state import unwritable
 from aptkeep.model import Anchor, Node, NodeKind
 
 if TYPE_CHECKING:
@@ -100,23 +101,40 @@ class TreeState:
         """What was last seen and recorded; nothing where nothing was, or it can't be read."""
         try:
             content, _mode = files.read_path(os.path.join(self._path, _LAST), _LIMIT)
-            return _decode(json.loads(content))
+            head, _end, paths = content.partition(b"\n")
+            return _decode({**json.loads(head), **json.loads(paths)})
+        except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
+            return LastLook()
+
+    def glance(self) -> LastLook:
+        """The same without paths: quick, however many there are."""
+        try:
+            with open(os.path.join(self._path, _LAST), "rb") as stream:
+                return _decode({**json.loads(stream.readline(_LIMIT)), "nodes": {}, "shipped": {}})
         except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
             return LastLook()
 
     def save_last(self, look: LastLook) -> None:
-        """Keep what was seen and recorded."""
-        self._write(_LAST, json.dumps(_encode(look), separators=(",", ":")).encode())
+        """Keep what was seen and recorded: a line that tells whether to read on, and the paths."""
+        both = (json.dumps(part, separators=(",", ":")) for part in _encode(look))
+        self._write(_LAST, "\n".join(both).encode())
 
     def _write(self, name: str, content: bytes) -> None:
         os.makedirs(self._path, mode=0o755, exist_ok=True)
-        with files.directory(self._path) as directory:
-            files.write_atomically(directory, name, content)
+        try:
+            with files.directory(self._path) as directory:
+                files.write_atomically(directory, name, content)
+        except OSError as error:
+            raise unwritable(os.path.join(self._path, name), error) from error
 
 
-def _encode(look: LastLook) -> dict[str, Any]:
-    return {
+def _encode(look: LastLook) -> tuple[dict[str, Any], dict[str, Any]]:
+    head = {
         "sha256": look.sha256,
+        "troubles": look.troubles,
+        "anchor": [look.anchor.number, look.anchor.sha256] if look.anchor else None,
+    }
+    return head, {
         "nodes": {
             path: [
                 ctime_ns,
@@ -133,8 +151,6 @@ def _encode(look: LastLook) -> dict[str, Any]:
             for path, (ctime_ns, node) in look.nodes.items()
         },
         "shipped": dict(look.shipped),
-        "troubles": look.troubles,
-        "anchor": [look.anchor.number, look.anchor.sha256] if look.anchor else None,
     }
 
 

@@ -66,6 +66,15 @@ def delete(path: str) -> None:
             os.rmdir(name, dir_fd=parent)
 
 
+def remove_unfinished(directory: str) -> None:
+    """Delete what a restore that was killed left half made in a directory."""
+    with contextlib.suppress(OSError), tree.parent(f"{directory}/.") as (here, _name):
+        for name in os.listdir(here):
+            if name.startswith(tree.TEMPORARY):
+                with contextlib.suppress(OSError):
+                    os.unlink(name, dir_fd=here)
+
+
 def _put_directory(parent: int, name: str, node: Node) -> None:
     """Make a directory; where its owner isn't known here, what it's to hold is closed to others."""
     try:

@@ -17,7 +17,7 @@ from aptkeep.model import KeptTree, NodeKind
 from aptkeep.store.format import listing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from aptkeep.model import Node
     from aptkeep.store.tree import Directory
@@ -122,13 +122,34 @@ def opened(store: Directory, path: str, node: Node) -> Iterator[int]:
         yield descriptor
 
 
+def size(store: Directory) -> int:
+    """Bytes of all contents."""
+    try:
+        with store.subdirectory(CONTENTS) as directory:
+            found = [directory.stat(name) for name in directory.names()]
+    except FileNotFoundError:
+        return 0
+    return sum(there.st_size for there in found if there is not None)
+
+
+def lost(store: Directory, nodes: Iterable[Node]) -> set[str]:
+    """The SHA-256 of all contents that aren't there in their size; what they hold isn't read."""
+    sizes = {node.sha256: node.size for node in nodes if node.sha256 is not None}
+    try:
+        with store.subdirectory(CONTENTS) as directory:
+            found = {sha256: directory.stat(sha256) for sha256 in sizes}
+    except FileNotFoundError:
+        return set(sizes)
+    return {s for s, there in found.items() if there is None or there.st_size != sizes[s]}
+
+
 def altered(store: Directory, path: str, node: Node) -> CorruptError:
     """The error for a content that isn't, or is no longer, what was kept of `path`."""
     return CorruptError(
         f"the kept copy of {path} can't be used: {store.path}/{CONTENTS}/{node.sha256} is gone or "
         "was altered",
         details=f"{path} was not put back",
-        resolution=f"write {path} again and run 'aptkeep record'",
+        resolution=f"run 'aptkeep record' where {path} still is, or write it again",
     )
 
 
@@ -155,6 +176,6 @@ def _damaged(shown: str, reason: str) -> CorruptError:
     return CorruptError(
         f"the listing {shown} is damaged: {reason}",
         details="the files below Aptkeep::Keep that it lists can't be put back",
-        resolution="put a good copy of the home back; else 'aptkeep rollback' goes to an older "
-        "generation, or what is there on this machine is recorded anew",
+        resolution="run 'aptkeep record' on a machine that still has them, put a good copy of the "
+        "home back, or go to an older generation with 'aptkeep rollback'",
     )

@@ -15,6 +15,7 @@ from unit.store.format.test_listing import NODES, PATHS, whole
 
 DIRECTORY = Seen(0o040755, 0, 0, 4096, 1, 2)
 FILE = Seen(0o100644, 0, 0, 1, 1, 2)
+HEAD = b'{"sha256":"0","troubles":[],"anchor":null}'
 TIMES = st.integers(0, 1 << 62)
 SEEN = st.builds(
     Seen,
@@ -90,6 +91,7 @@ class TestLastLook:
         state.save_last(look)
         found = state.last()
         assert found == look
+        assert state.glance() == LastLook("0" * 64, {}, {}, troubles, anchor)
         assert whole({p: n for p, (_, n) in found.nodes.items()}) == whole(
             {p: n for p, (_, n) in nodes.items()}
         )
@@ -104,11 +106,11 @@ class TestLastLook:
     @pytest.mark.parametrize(
         "content",
         [
-            *(b"", b"{", b"[]", b"null", b"{}", b"\xff", b'{"sha256": ""}'),
-            b'{"sha256":"","nodes":{"/x":[1,"other"]},"shipped":{},"troubles":[],"anchor":null}',
-            b'{"sha256":"","nodes":{"/x":[]},"shipped":{},"troubles":[],"anchor":null}',
-            b'{"sha256":"","nodes":{},"shipped":{"/x":1},"troubles":[],"anchor":null}',
-            b'{"sha256":"","nodes":{},"shipped":{},"troubles":[],"anchor":[1]}',
+            *(b"", b"{", b"[]", b"null", b"{}", b"\xff", b'{"sha256": ""}', HEAD, HEAD + b"\n{}"),
+            HEAD + b'\n{"nodes":{"/x":[1,"other"]},"shipped":{}}',
+            HEAD + b'\n{"nodes":{"/x":[]},"shipped":{}}',
+            HEAD + b'\n{"nodes":{},"shipped":{"/x":1}}',
+            b'{"sha256":"","troubles":[],"anchor":[1]}\n{"nodes":{},"shipped":{}}',
         ],
     )
     def test_damaged(self, tmp_path: Path, content: bytes) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 STATE_DIRECTORY = "var/lib/aptkeep"
 ITSELF = "aptkeep"
 _THE_MACHINE = "/ /bin /boot /etc /lib /lib32 /lib64 /sbin /usr /var /var/lib"
-_NO_FILES = "/dev /proc /run /sys /var/lib/apt /var/lib/aptkeep /var/lib/dpkg"
+_NO_FILES = "/dev /etc/apt /proc /run /sys /var/lib/apt /var/lib/aptkeep /var/lib/dpkg"
 """Directories that `Aptkeep::Keep` can't name; of the latter, what is in them neither."""
 LONGEST_HOOK = 3600.0
 """Seconds; no apt run is to wait longer for a hook, whatever is configured."""
@@ -82,6 +82,8 @@ class Settings:
     """Whose home it is, in signatures; None: its owner's name and its path."""
     keep: tuple[str, ...] = ()
     """`Aptkeep::Keep`: directories and files outside the home that are kept, too."""
+    keep_refused: tuple[tuple[str, str], ...] = ()
+    """What `Aptkeep::Keep` can't hold, and why: it costs only itself."""
     keep_exclude: tuple[str, ...] = ()
     """Shell patterns of paths below them that aren't."""
     keep_limit: int = 1 << 30
@@ -216,6 +218,7 @@ def _settings(configuration: apt_pkg.Configuration) -> Settings:
                 resolution="mend it in /etc/apt/apt.conf.d",
             ) from error
     hook_timeout = _seconds(configuration, "Aptkeep::Hook::Timeout", Settings.hook_timeout)
+    keep, refused = _kept(configuration)
     return Settings(
         home=configuration.find("Aptkeep::Home") or None,
         store=_store(configuration),
@@ -228,7 +231,8 @@ def _settings(configuration: apt_pkg.Configuration) -> Settings:
         trust_key=configuration.find("Aptkeep::Trust::Key") or None,
         trust_keys=_list(configuration, "Aptkeep::Trust::Public-Keys"),
         identity=configuration.find("Aptkeep::Trust::Identity") or None,
-        keep=_kept(configuration),
+        keep=tuple(keep),
+        keep_refused=tuple(refused),
         keep_exclude=_list(configuration, "Aptkeep::Keep::Exclude"),
         keep_limit=_bytes(configuration, "Aptkeep::Keep::Max-Size", Settings.keep_limit),
         hook_timeout=min(hook_timeout, LONGEST_HOOK),
@@ -256,25 +260,22 @@ def _list(configuration: apt_pkg.Configuration, name: str) -> tuple[str, ...]:
     return (*([single] if single else []), *values)
 
 
-def _kept(configuration: apt_pkg.Configuration) -> tuple[str, ...]:
-    paths = []
+def _kept(configuration: apt_pkg.Configuration) -> tuple[list[str], list[tuple[str, str]]]:
+    """The paths of `Aptkeep::Keep`; and what can't be one, with the reason."""
+    paths, refused = [], []
     never = tuple(f"{path}/" for path in _NO_FILES.split())
     for given in _list(configuration, "Aptkeep::Keep"):
         parts = [part for part in given.split("/") if part not in ("", ".")]
         path = "/" + "/".join(parts)
         if not given.startswith("/") or ".." in parts:
-            raise UsageError(
-                f"Aptkeep::Keep holds '{given}'",
-                resolution="give absolute paths without '..'",
-            )
-        if path in _THE_MACHINE.split() or f"{path}/".startswith(never):
-            raise UsageError(
-                f"Aptkeep::Keep holds '{given}', which is the machine itself",
-                details="files of dpkg and of the image would be mixed up with the user's",
-                resolution="name the directories below it in which you change files",
-            )
-        paths.append(path)
-    return tuple(paths)
+            refused.append((given, "Aptkeep::Keep takes absolute paths without '..'"))
+        elif path in _THE_MACHINE.split() or f"{path}/".startswith(never):
+            refused.append((given, "it is the machine itself, or kept as what it is anyway"))
+        elif not {"*", "?", "["}.isdisjoint(path):
+            refused.append((given, "Aptkeep::Keep takes no patterns; name the directory"))
+        else:
+            paths.append(path)
+    return paths, refused
 
 
 def _bytes(configuration: apt_pkg.Configuration, name: str, default: int) -> int:

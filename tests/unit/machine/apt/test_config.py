@@ -306,8 +306,13 @@ def test_kept_paths(
     [
         *("relative", "", "/opt/../etc", "/", "//", "/etc", "/etc/", "/usr/.", "/var/lib"),
         *("/var/lib/dpkg", "/var/lib/dpkg/info", "/var/lib/aptkeep/x", "/proc/1", "/dev/mapper"),
+        *("/opt/*", "/opt/?", "/opt/[ab]", "/etc/apt", "/etc/apt/apt.conf.d"),
     ],
 )
 def test_paths_that_can_not_be_kept(apt_conf: Path, path: str) -> None:
-    with pytest.raises(UsageError, match="Aptkeep::Keep holds"):
-        settings(apt_conf, f'Aptkeep::Keep {{ "/opt"; "{path}"; }};')
+    """Each costs only itself."""
+    found = settings(apt_conf, f'Aptkeep::Keep {{ "/opt"; "{path}"; "/srv"; }};')
+    assert found.keep == ("/opt", "/srv")
+    ((entry, reason),) = found.keep_refused
+    assert entry == path
+    assert reason
