@@ -26,7 +26,7 @@ PACKAGED := debian docs/aptkeep.8 docs/home.md hooks src pyproject.toml
 SHELL_SCRIPTS := .ci/run .ci/prepare $(wildcard debian/*.postrm debian/*.postinst debian/*.prerm \
 	debian/*.preinst debian/*.bash-completion debian/tests/cycle) \
 	$(wildcard hooks/home/usr/share/aptkeep-home/*.s[hi]*) \
-	hooks/home/etc/aptkeep-home/bash.bashrc hooks/home/etc/profile.d/aptkeep-home.sh
+	hooks/home/bash.bashrc hooks/home/etc/profile.d/aptkeep-home.sh
 # Which policy is the newest depends on how old lintian is: bookworm's has not heard of 4.7.2.
 LINTIAN := lintian --allow-root --display-info --pedantic --display-experimental --fail-on none \
 	--suppress-tags newer-standards-version,out-of-date-standards-version

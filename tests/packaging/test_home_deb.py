@@ -12,21 +12,20 @@ from testbed import source
 from testbed.deb import Deb
 
 CONFFILES = [
-    "/etc/aptkeep-home/bash.bashrc",
     "/etc/aptkeep-home/npmrc",
     "/etc/aptkeep-home/pip.conf",
     "/etc/conda/condarc.d/aptkeep-home.yml",
     "/etc/default/aptkeep-home",
     "/etc/profile.d/aptkeep-home.sh",
 ]
-# Others' paths: that this package diverts both is for tests/cycle/home to see.
-DIVERTED = ["/etc/bash.bashrc", "/usr/lib/R/etc/Rprofile.site"]
-# What maintainer scripts make where nothing is yet.
-LINKS = ["/etc/npmrc", "/etc/xdg/pip/pip.conf"]
+# Somebody else's path: that this package diverts it is for tests/cycle/home to see.
+DIVERTED = ["/usr/lib/R/etc/Rprofile.site"]
+# What maintainer scripts make, once.
+MADE = ["/etc/bash.bashrc", "/etc/npmrc", "/etc/xdg/pip/pip.conf"]
 SHARE = "/usr/share/aptkeep-home"
 OTHERS = [
     "/usr/lib/ruby/vendor_ruby/rubygems_plugin.rb",
-    *(f"{SHARE}/{name}" for name in ("bash.bashrc", "config.site", "environment.sh")),
+    *(f"{SHARE}/{name}" for name in ("config.site", "environment.sh")),
     *(f"{SHARE}/npm/home", f"{SHARE}/npm/root/.local", f"{SHARE}/npmrc", f"{SHARE}/pip.conf"),
     "/usr/share/fish/vendor_conf.d/aptkeep-home.fish",
 ]
@@ -70,7 +69,6 @@ def test_everything_belongs_to_root_and_nothing_is_a_program(deb: Deb) -> None:
 def test_links_lead_where_they_should(deb: Deb) -> None:
     links = {path: member.linkname for path, member in deb.members.items() if member.issym()}
     assert links == {
-        "/etc/bash.bashrc": "aptkeep-home/bash.bashrc",
         f"{SHARE}/npm/home": "/home",
         f"{SHARE}/npmrc": "/etc/aptkeep-home/npmrc",
         f"{SHARE}/pip.conf": "/etc/aptkeep-home/pip.conf",
@@ -78,10 +76,16 @@ def test_links_lead_where_they_should(deb: Deb) -> None:
     }
 
 
-def test_what_can_be_changed_is_a_conffile(deb: Deb, control: dict[str, str]) -> None:
+def test_what_can_be_changed_is_a_conffile(control: dict[str, str]) -> None:
     assert sorted(control["conffiles"].split()) == CONFFILES
-    # That of bash can be compared with what it was, when the package is removed.
-    assert deb.read("/etc/aptkeep-home/bash.bashrc") == deb.read(f"{SHARE}/bash.bashrc")
+
+
+def test_what_makes_bashs_file_and_what_tells_if_it_was_changed_have_one_text(
+    control: dict[str, str],
+) -> None:
+    text = f"<<'EOF'\n{(source.top() / 'hooks/home/bash.bashrc').read_text()}EOF\n"
+    assert text in control["preinst"]
+    assert text in control["postrm"]
 
 
 def test_it_needs_nothing_and_not_aptkeep_either(deb: Deb) -> None:
@@ -91,7 +95,7 @@ def test_it_needs_nothing_and_not_aptkeep_either(deb: Deb) -> None:
 
 
 def test_maintainer_scripts_leave_homes_alone(control: dict[str, str]) -> None:
-    scripts = {"preinst", "postinst", "prerm", "postrm"}
+    scripts = {"preinst", "postinst", "postrm"}
     assert scripts <= control.keys()
     for name in scripts:
         for word in ("/home", "/root", "$HOME", "~", ".local"):
@@ -104,12 +108,12 @@ class TestTable:
         named = {path for row in table() for path in re.findall(r"`(/[^`]+)`", row[3])}
         unnamed = {
             # What leads to the others, or is named in the text.
-            *("/etc/aptkeep-home/bash.bashrc", "/etc/default/aptkeep-home", f"{SHARE}/bash.bashrc"),
+            "/etc/default/aptkeep-home",
             *(f"{SHARE}/npm/home", f"{SHARE}/npm/root/.local"),
             *(f"{SHARE}/npmrc", f"{SHARE}/pip.conf"),
         }
         others = {"/etc/R/Rprofile.site"}
-        assert named - others == {*CONFFILES, *DIVERTED, *LINKS, *OTHERS} - unnamed
+        assert named - others == {*CONFFILES, *DIVERTED, *MADE, *OTHERS} - unnamed
 
     def test_each_part_has_its_switch(self) -> None:
         switches = {name for row in table() for name in re.findall(r"`(APTKEEP_\w+)=no`", row[4])}

@@ -138,6 +138,119 @@ class TestBashrc:
         assert "IMAGE=after" in machine.read_text(f"{BASHRC}.aptkeep-home")
         assert machine.read_text(BASHRC) == before
 
+    @pytest.mark.parametrize(
+        "how",
+        [
+            "echo IMAGE=after >> {}",
+            "sed -i '1i IMAGE=after' {}",
+            "cp {} /tmp/copy; rm {}; echo IMAGE=after >> /tmp/copy; cp /tmp/copy {}",
+            "rm {}",
+            "ln -sf /opt/nowhere {}",
+        ],
+    )
+    def test_changed_or_removed_it_stays_so_at_upgrades(
+        self, machine: Workstation, aptkeep_home_deb: Path, repack: Path, how: str
+    ) -> None:
+        install(machine, aptkeep_home_deb)
+        machine.sh(how.replace("{}", BASHRC))
+        before = state(machine)
+        for newer in (aptkeep_home_deb, repack):
+            install(machine, newer)
+            assert state(machine) == before
+
+    @pytest.mark.parametrize(
+        ("how", "own_is_back"),
+        [
+            (f"rm {BASHRC}", True),
+            (f"ln -sf /opt/nowhere {BASHRC}", True),
+            (f"rm {BASHRC}; mkdir {BASHRC}", True),
+            (f"rm {BASHS_OWN}", False),
+            (f"rm {BASHRC} {BASHS_OWN}", False),
+            (f"chmod 444 {BASHRC} {BASHS_OWN}", True),
+            ("rm -rf /etc/aptkeep-home /etc/xdg /etc/npmrc /etc/conda /etc/profile.d", True),
+            ("rm -r /usr/share/aptkeep-home", True),
+        ],
+    )
+    def test_whatever_was_deleted_it_can_be_removed_and_come_back(
+        self, machine: Workstation, aptkeep_home_deb: Path, how: str, *, own_is_back: bool
+    ) -> None:
+        own = machine.read_text(BASHRC)
+        for ending in ("--remove", "--purge"):
+            install(machine, aptkeep_home_deb)
+            assert OURS in bash_says(machine)
+            machine.sh(how)
+            machine.run("dpkg", ending, "aptkeep-home")
+            assert machine.exists(BASHRC) == own_is_back
+            assert not machine.exists(BASHS_OWN)
+            machine.write(BASHRC, own)
+        assert "aptkeep-home" not in machine.run("dpkg-divert", "--list").stdout
+
+    def test_what_was_changed_is_kept_each_time(
+        self, machine: Workstation, aptkeep_home_deb: Path
+    ) -> None:
+        for number in "12":
+            install(machine, aptkeep_home_deb)
+            machine.sh(f"echo 'IMAGE={number}' >> {BASHRC}")
+            machine.run("dpkg", "--remove", "aptkeep-home")
+        assert "IMAGE=2" in machine.read_text(f"{BASHRC}.aptkeep-home")
+        assert "IMAGE=1" in machine.read_text(f"{BASHRC}.aptkeep-home.~1~")
+
+    def test_changed_with_nothing_to_put_back_it_stays_and_works(
+        self, machine: Workstation, aptkeep_home_deb: Path
+    ) -> None:
+        install(machine, aptkeep_home_deb)
+        machine.sh(f"rm {BASHS_OWN}; echo IMAGE=after >> {BASHRC}")
+        machine.run("dpkg", "--purge", "aptkeep-home")
+        assert bash_says(machine, "echo $IMAGE").strip() == "after"
+        # It names the other file: there once more, it would read itself without end.
+        install(machine, aptkeep_home_deb)
+        assert bash_says(machine, "echo $IMAGE $PATH").startswith(f"after {OURS}:")
+
+    def test_where_the_image_has_none_there_is_none_afterwards(
+        self, machine: Workstation, aptkeep_home_deb: Path
+    ) -> None:
+        machine.run("rm", BASHRC)
+        before = state(machine)
+        install(machine, aptkeep_home_deb)
+        assert OURS in bash_says(machine)
+        machine.run("dpkg", "--purge", "aptkeep-home")
+        assert state(machine) == before
+
+    def test_where_the_image_has_a_link_the_link_is_back_afterwards(
+        self, machine: Workstation, aptkeep_home_deb: Path
+    ) -> None:
+        machine.sh(f"mv {BASHRC} /opt/shell; ln -s ../opt/shell {BASHRC}")
+        before = state(machine)
+        install(machine, aptkeep_home_deb)
+        assert OURS in bash_says(machine)
+        machine.run("dpkg", "--purge", "aptkeep-home")
+        assert state(machine) == before
+
+    @pytest.mark.parametrize("how", ["echo mine > {}", "cp {0} {}", "ln -s /opt/nowhere {}"])
+    def test_somebodys_file_at_the_other_name_is_not_overwritten(
+        self, machine: Workstation, aptkeep_home_deb: Path, how: str
+    ) -> None:
+        machine.sh(how.replace("{0}", BASHRC).replace("{}", BASHS_OWN))
+        before = state(machine)
+        machine.copy_in(aptkeep_home_deb, DEB)
+        failed = machine.run("dpkg", "-i", DEB, check=False)
+        assert f"aptkeep-home: {BASHS_OWN} is there already" in failed.stderr
+        assert state(machine) == before
+        assert machine.run("dpkg", "--audit").stdout == ""
+        machine.run("rm", BASHS_OWN)
+        install(machine, aptkeep_home_deb)
+        assert OURS in bash_says(machine)
+
+    def test_what_is_written_between_unpacking_and_configuring_holds(
+        self, machine: Workstation, aptkeep_home_deb: Path
+    ) -> None:
+        machine.copy_in(aptkeep_home_deb, DEB)
+        machine.run("dpkg", "--unpack", DEB)
+        machine.sh(f"echo IMAGE=between >> {BASHRC}")
+        machine.run("dpkg", "--configure", "-a")
+        assert bash_says(machine, "echo $IMAGE").strip() == "between"
+        assert OURS in bash_says(machine)
+
     def test_what_is_written_where_it_belongs_outlives_it(
         self, machine: Workstation, aptkeep_home_deb: Path
     ) -> None:
