@@ -95,7 +95,7 @@ def test_it_needs_nothing_and_not_aptkeep_either(deb: Deb) -> None:
 
 
 def test_maintainer_scripts_leave_homes_alone(control: dict[str, str]) -> None:
-    scripts = {"preinst", "postinst", "postrm"}
+    scripts = {"preinst", "postinst", "prerm", "postrm"}
     assert scripts <= control.keys()
     for name in scripts:
         for word in ("/home", "/root", "$HOME", "~", ".local"):

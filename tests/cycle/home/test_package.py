@@ -111,6 +111,33 @@ def test_what_was_removed_or_changed_stays_so(
     assert not machine.exists("/etc/xdg/pip/pip.conf")
 
 
+@pytest.mark.parametrize("ending", ["--remove", "--purge"])
+def test_what_was_written_through_the_links_is_not_lost(
+    machine: Workstation, aptkeep_home_deb: Path, repack: Path, ending: str
+) -> None:
+    """It went to aptkeep-home's conffile, which a purge deletes and a removal makes unreachable."""
+    install(machine, aptkeep_home_deb)
+    machine.sh("echo registry=https://npm.example.org >> /etc/npmrc")
+    install(machine, repack)
+    removed = machine.run("dpkg", ending, "aptkeep-home")
+    assert "kept as /etc/npmrc.aptkeep-home" in removed.stderr
+    assert "registry=" in machine.read_text("/etc/npmrc.aptkeep-home")
+    assert not machine.exists("/etc/npmrc")
+    assert "pip.conf" not in removed.stderr
+
+
+def test_what_stands_in_the_place_of_the_links_stays_and_is_named(
+    machine: Workstation, aptkeep_home_deb: Path
+) -> None:
+    """A copy of ours says what ours said: npm would look for a directory that's gone."""
+    install(machine, aptkeep_home_deb)
+    machine.sh("sed -i 's/^;.*//' /etc/npmrc; sed -i 's/^#.*//' /etc/xdg/pip/pip.conf")
+    texts = [machine.read_text(path) for path in ("/etc/npmrc", "/etc/xdg/pip/pip.conf")]
+    removed = machine.run("dpkg", "--purge", "aptkeep-home")
+    assert "/etc/npmrc names /usr/share/aptkeep-home" in removed.stderr
+    assert [machine.read_text(path) for path in ("/etc/npmrc", "/etc/xdg/pip/pip.conf")] == texts
+
+
 class TestBashrc:
     def test_what_the_image_wrote_before_holds_all_along(
         self, machine: Workstation, aptkeep_home_deb: Path
@@ -308,6 +335,40 @@ class TestFailure:
         machine.sh(f"dpkg-divert --quiet --remove --no-rename {path}")
         install(machine, aptkeep_home_deb)
         assert OURS in bash_says(machine)
+
+    def test_somebodys_file_at_the_other_name_of_r_is_not_moved(
+        self, machine: Workstation, aptkeep_home_deb: Path
+    ) -> None:
+        machine.write(f"{R_PROFILE}.distrib", "mine\n")
+        before = state(machine)
+        machine.copy_in(aptkeep_home_deb, DEB)
+        failed = machine.run("dpkg", "-i", DEB, check=False)
+        assert f"aptkeep-home: {R_PROFILE}.distrib is there already" in failed.stderr
+        assert state(machine) == before
+
+    @pytest.mark.parametrize("moment", ["--add --no-rename", "--add --rename"])
+    def test_killed_while_it_makes_way_it_is_whole_after_the_next_attempt(
+        self, machine: Workstation, aptkeep_home_deb: Path, moment: str
+    ) -> None:
+        """dpkg calls the next attempt an upgrade."""
+        before = state(machine)
+        killer = "/usr/local/sbin/dpkg-divert"
+        machine.write(
+            killer,
+            "#!/bin/sh\n"
+            '/usr/bin/dpkg-divert "$@" || exit\n'
+            f"case $* in *'{moment}'*) ;; *) exit ;; esac\n"
+            "kill -9 $(sed -n 's/^PPid://p' /proc/$PPID/status) $PPID\n",
+        )
+        machine.run("chmod", "+x", killer)
+        machine.copy_in(aptkeep_home_deb, DEB)
+        machine.run("dpkg", "-i", DEB, check=False)
+        assert machine.run("dpkg", "--audit").stdout
+        machine.run("rm", killer)
+        install(machine, aptkeep_home_deb)
+        assert OURS in bash_says(machine)
+        machine.run("dpkg", "--purge", "aptkeep-home")
+        assert state(machine) == before
 
     def test_failed_upgrade_leaves_all_in_force(
         self, machine: Workstation, aptkeep_home_deb: Path, repack: Path, tmp_path: Path
