@@ -43,7 +43,10 @@ def _split(option: str) -> tuple[str, str]:
 def _unquoted(value: str) -> str:
     """A value as it was before apt quoted it like a part of a URI."""
     first, *others = os.fsencode(value).split(b"%")
-    quoted = (bytes.fromhex(part[:2].decode("ascii")) + part[2:] for part in others)
+    try:
+        quoted = [bytes.fromhex(part[:2].decode("ascii")) + part[2:] for part in others]
+    except ValueError:
+        return value  # it wasn't quoted
     return os.fsdecode(first + b"".join(quoted))
 
 

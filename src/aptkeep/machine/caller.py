@@ -45,6 +45,6 @@ def _user() -> str | None:
     for variable in ("SUDO_UID", "PKEXEC_UID"):
         try:
             return pwd.getpwuid(int(os.environ.get(variable, ""))).pw_name
-        except (ValueError, KeyError):
+        except (ValueError, KeyError, OverflowError):
             continue
     return os.environ.get("DOAS_USER")

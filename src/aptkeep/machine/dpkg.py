@@ -66,7 +66,9 @@ def read_packages(status_file: str, extended_states: str, native: str) -> dict[s
 def read_architectures(dpkg_directory: str, native: str) -> frozenset[str]:
     """The foreign architectures, from the file in which dpkg keeps them."""
     try:
-        with open(os.path.join(dpkg_directory, "arch"), encoding="ascii") as stream:
+        with open(
+            os.path.join(dpkg_directory, "arch"), encoding="ascii", errors="replace"
+        ) as stream:
             return frozenset(line.strip() for line in stream) - {native, ""}
     except FileNotFoundError:
         return frozenset()

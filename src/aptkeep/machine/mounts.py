@@ -33,7 +33,7 @@ class Mounts:
         for line in table.splitlines():
             before, _dash, after = line.partition(" - ")
             if len(before.split()) > 4 and after:  # noqa: PLR2004 - the fifth is the mount point
-                point = re.sub(r"\\(\d{3})", lambda m: chr(int(m[1], 8)), before.split()[4])
+                point = re.sub(r"\\([0-3][0-7]{2})", lambda m: chr(int(m[1], 8)), before.split()[4])
                 point = os.fsdecode(point.encode("latin-1"))
                 self._by_point[point] = Mount(point, after.split()[0])
 

@@ -53,9 +53,10 @@ def _show(keyring: bytes) -> tuple[PublicKey, ...]:
     found: list[dict[str, Any]] = []
     for line in completed.output.splitlines():
         field = line.split(":")
-        if field[0] == "pub" and len(field) > _EXPIRES:
-            expires = _day(int(field[_EXPIRES])) if field[_EXPIRES] else None
-            found.append({"expires": expires, "revoked": field[1] == "r"})
+        if len(field) <= _TEXT:
+            continue
+        if field[0] == "pub":
+            found.append({"expires": _day(field[_EXPIRES]), "revoked": field[1] == "r"})
         elif field[0] == "fpr" and found:
             found[-1].setdefault("fingerprint", field[_TEXT])
         elif field[0] == "uid" and found:
@@ -112,5 +113,9 @@ def _write(directory: str, name: str, content: bytes) -> str:
     return path
 
 
-def _day(seconds: int) -> str:
-    return time.strftime("%Y-%m-%d", time.gmtime(seconds))
+def _day(seconds: str) -> str | None:
+    """The day of a time in seconds since 1970; None for none, or one that no calendar has."""
+    try:
+        return time.strftime("%Y-%m-%d", time.gmtime(int(seconds)))
+    except (ValueError, OverflowError, OSError):
+        return None

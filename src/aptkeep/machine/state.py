@@ -231,7 +231,7 @@ class State:
         content, _mode = files.read_path(path, _LIMIT)
         try:
             return json.loads(content)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise _corrupt(path) from error
 
     def _write(self, name: str, document: Any) -> None:  # noqa: ANN401 - JSON

@@ -72,6 +72,9 @@ class LastLook:
         return node if ctime_ns == seen.ctime_ns else None
 
 
+_UNREADABLE = (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
+
+
 class TreeState:
     """The files in the state directory of one root that speak of kept paths."""
 
@@ -88,7 +91,7 @@ class TreeState:
                 numbers, _space, path = entry.partition(" /")
                 paths[f"/{path}"] = tuple(map(int, numbers.split()))
             return Image(tuple(json.loads(head)), paths)
-        except (FileNotFoundError, ValueError):
+        except (FileNotFoundError, ValueError, TypeError, RecursionError):
             return Image()
 
     def save_image(self, image: Image) -> None:
@@ -103,7 +106,7 @@ class TreeState:
             content, _mode = files.read_path(os.path.join(self._path, _LAST), _LIMIT)
             head, _end, paths = content.partition(b"\n")
             return _decode({**json.loads(head), **json.loads(paths)})
-        except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
+        except _UNREADABLE:
             return LastLook()
 
     def glance(self) -> LastLook:
@@ -111,7 +114,7 @@ class TreeState:
         try:
             with open(os.path.join(self._path, _LAST), "rb") as stream:
                 return _decode({**json.loads(stream.readline(_LIMIT)), "nodes": {}, "shipped": {}})
-        except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
+        except _UNREADABLE:
             return LastLook()
 
     def save_last(self, look: LastLook) -> None:

@@ -25,7 +25,11 @@ def unusable(content: bytes) -> str | None:
             apt_pkg.read_config_file(parsed, copy.name)
         except apt_pkg.Error as error:
             return f"apt can't read it: {error}"
-    for name, value in _SETTING.findall(parsed.dump()):
+        try:
+            dumped = parsed.dump()
+        except UnicodeDecodeError:
+            return "it holds a value that is no UTF-8"
+    for name, value in _SETTING.findall(dumped):
         program = value.split()[0] if value.strip() else ""
         if _RUNS_PROGRAMS.search(name) and program.startswith("/") and not os.path.exists(program):
             return f"it runs {program}, which is not on this machine, and apt would fail"

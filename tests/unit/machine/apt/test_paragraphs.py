@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import apt_pkg
 import pytest
 
+from aptkeep.errors import CorruptError
 from aptkeep.machine.apt import paragraphs
 from unit.machine.fake_root import FakeRoot
 
@@ -40,5 +40,5 @@ def test_a_file_that_is_not_there(root: FakeRoot) -> None:
 
 
 def test_a_file_that_is_none_says_so(root: FakeRoot) -> None:
-    with pytest.raises(apt_pkg.Error):
+    with pytest.raises(CorruptError):
         read(root, b"\x7fELF" + b"\0" * 200)
