@@ -43,7 +43,7 @@ from aptkeep.machine.tree_state import TreeState
 from aptkeep.store import pool
 from aptkeep.store.format import codec, listing
 from aptkeep.store.pool import Origin, Pool
-from aptkeep.store.tree import Directory
+from aptkeep.store.tree import Directory, Trust
 from unit.debs import control, deb
 from unit.machine.fake_root import FakeRoot
 from unit.store.format.documents import GENERATION
@@ -144,7 +144,7 @@ def of_list(root: FakeRoot) -> object:
 
 def of_index(root: FakeRoot) -> object:
     descriptor = os.open(f"{root.path}/pool", os.O_RDONLY)
-    with Directory(descriptor, "pool", os.getuid()) as directory:
+    with Directory(descriptor, "pool", Trust(os.getuid())) as directory:
         return Pool(directory, debfile.control).debs()
 
 

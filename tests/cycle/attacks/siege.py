@@ -124,8 +124,7 @@ class Siege:
         if not attack.meanwhile:
             yield
             return
-        script = f"exec {attack.meanwhile}"
-        process = self.machine.popen("sh", "-ec", script, cwd=HOME, user=attack.by)
+        process = self.machine.popen("sh", "-ec", attack.meanwhile, cwd=HOME, user=attack.by)
         assert process.stdout is not None
         try:
             assert process.stdout.readline() == b"ready\n"

@@ -261,6 +261,15 @@ HOME = {
         undone="dpkg -P theirs",
         runs=("install theirs",),
     ),
+    "a user's directory in a kept path changes places with a link": anyhow(
+        "mkdir -p /opt/kept/theirs/d && echo 1 > /opt/kept/theirs/d/file && "
+        "ln -s /srv/victims/generations /opt/kept/theirs/x && "
+        "chown -R bench-user /opt/kept/theirs && aptkeep record && rm /opt/kept/theirs/d/file",
+        by="root",
+        meanwhile="cd /opt/kept/theirs && exec runuser -u bench-user attacker swap d x",
+        undone="rm -r /opt/kept/theirs",
+        runs=("start", "record", "start"),
+    ),
     "a key in the home changes places with a link to a key of root's": anyhow(
         f"{_HOME_KEY} ln -s /root/secret.asc x",
         by="root",
