@@ -173,12 +173,13 @@ def _read(path: str, home: str, *, private: bool) -> bytes:
 
 
 def _private(content: bytes, path: str) -> Ed25519PrivateKey:
+    from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415 - takes 30 ms
     from cryptography.hazmat.primitives import serialization  # noqa: PLC0415 - takes 30 ms
     from cryptography.hazmat.primitives.asymmetric import ed25519  # noqa: PLC0415
 
     try:
         key = serialization.load_pem_private_key(content, password=None)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise _unusable(path, f"it is no private key without a password: {error}") from error
     if not isinstance(key, ed25519.Ed25519PrivateKey):
         raise _unusable(path, "it is no Ed25519 key")
@@ -186,12 +187,13 @@ def _private(content: bytes, path: str) -> Ed25519PrivateKey:
 
 
 def _public(content: bytes, path: str) -> Ed25519PublicKey:
+    from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415 - takes 30 ms
     from cryptography.hazmat.primitives import serialization  # noqa: PLC0415 - takes 30 ms
     from cryptography.hazmat.primitives.asymmetric import ed25519  # noqa: PLC0415
 
     try:
         key = serialization.load_pem_public_key(content)
-    except ValueError as error:
+    except (ValueError, UnsupportedAlgorithm) as error:
         raise _unusable(path, f"it is no public key: {error}") from error
     if not isinstance(key, ed25519.Ed25519PublicKey):
         raise _unusable(path, "it is no Ed25519 key")
