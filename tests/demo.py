@@ -67,6 +67,7 @@ def live(machine: Workstation, vendor: Repository, scratch: Path) -> int:
 
     say("aptkeep has seen it all, and spoken not once")
     show(machine, "aptkeep history", output=True)
+    show(machine, "aptkeep doctor", output=True)
 
     say("Stop: the machine runs one line, aptkeep record; then its root file system is destroyed,")
     print("   and /home/bench-user is all that stays")
