@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -64,12 +65,31 @@ def fortress(workstation_image: Image, session_scratch: Path, signing_key: Signi
 @pytest.fixture(scope="session")
 def siege(fortress: Image, session_scratch: Path, signing_key: SigningKey) -> Iterator[Siege]:
     """The machine after a good deal of recording: there is something of every kind in its store."""
-    scratch = session_scratch / "siege"
+    with besieged(fortress, session_scratch / "siege", signing_key) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def signed_siege(
+    fortress: Image, session_scratch: Path, signing_key: SigningKey
+) -> Iterator[Siege]:
+    """The same where the store is the user's, and believed for its signatures."""
+    scratch = session_scratch / "signed-siege"
+    scratch.mkdir()
+    trust = b'Aptkeep::Trust "signed"; Aptkeep::Trust::Key "/etc/aptkeep.key";\n'
+    keygen = ("aptkeep", "keygen", "/etc/aptkeep.key")
+    image = extended(fortress, scratch, (), [keygen], {"/etc/apt/apt.conf.d/trust": trust})
+    with besieged(image, scratch, signing_key) as made:
+        yield made
+
+
+@contextmanager
+def besieged(image: Image, scratch: Path, key: SigningKey) -> Iterator[Siege]:
     saved = scratch / "saved"
     saved.mkdir(parents=True)
     with (
-        Repository(scratch / "repository", signing_key) as repository,
-        Workstation(fortress, scratch=scratch) as machine,
+        Repository(scratch / "repository", key) as repository,
+        Workstation(image, scratch=scratch) as machine,
     ):
         repository.publish(ALPHA, EVIL)
         machine.boot()

@@ -315,3 +315,36 @@ ATTACKS = {
     name: attack if attack.runs else replace(attack, runs=next(_ROTA))
     for name, attack in {**REPLACED, **PARENTS, **GENERATIONS, **REST, **MEANWHILE, **HOME}.items()
 }
+
+_BY_ITS_OWNER = (
+    "a copy of the store, forged",
+    "a link to a directory of root's",
+    "a link for share to root's directory",
+    "a link to a forged generation",
+    "a link to root's secret for a generation",
+    "a link to endless zeros for a generation",
+    "a fifo for a generation",
+    "a huge file for a generation",
+    "names that are none",
+    "a link for the log",
+    "a link to root's secret for a keyring",
+    "other contents of kept files",
+    "a pool that is elsewhere",
+    "a link for the index of the pool",
+    "what looks unfinished and is a link, a fifo, a directory",
+    "the store changes places with a forged one while root runs start",
+    "share changes places with a link to root's while root runs hook",
+    "the number 999999999",
+)
+
+SIGNED = {
+    name: replace(ATTACKS[name], by="bench-user", codes=(0, 1, 3, 4), says="")
+    for name in _BY_ITS_OWNER
+} | {
+    "the owner exchanges kept files while root puts them back": anyhow(
+        f"cp -r {STORE}/files x; for file in x/*; do ln -sf /srv/victim $file; done",
+        meanwhile=f"attacker swap {STORE}/files x",
+        runs=("fresh", "verify"),
+    ),
+}
+"""What the user may try in a store that is theirs, and believed for its signatures."""

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 import pytest
 
 from cycle.attacks.siege import HOOKS, Outcome, Siege
-from cycle.attacks.table import ATTACKS, Attack
+from cycle.attacks.table import ATTACKS, SIGNED, Attack
 from cycle.keeping import aptkeep, installed
 from testbed.fixtures import only_on
 
@@ -23,7 +23,16 @@ def undone() -> Iterator[ExitStack]:
 
 @pytest.mark.parametrize("name", ATTACKS)
 def test_attack_gains_nothing_and_costs_nothing(siege: Siege, name: str, undone: ExitStack) -> None:
-    attack = ATTACKS[name]
+    withstood(siege, ATTACKS[name], undone)
+
+
+@pytest.mark.parametrize("name", SIGNED)
+def test_attack_of_the_stores_own_owner(signed_siege: Siege, name: str, undone: ExitStack) -> None:
+    """Root owns nothing there, and believes nothing for its place."""
+    withstood(signed_siege, SIGNED[name], undone)
+
+
+def withstood(siege: Siege, attack: Attack, undone: ExitStack) -> None:
     siege.reset()
     undone.callback(siege.machine.run, "sh", "-c", attack.undone)
     siege.plant(attack)
