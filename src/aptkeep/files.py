@@ -10,6 +10,7 @@ import errno
 import fcntl
 import hashlib
 import os
+import re
 import stat
 import time
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING
 from aptkeep.errors import LockedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # O_NONBLOCK: opening a fifo that somebody planted must not wait for a writer.
@@ -26,6 +27,9 @@ _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 TEMPORARY = ".new-"
 """How the name of a file begins that isn't finished yet."""
+
+
+_UNFINISHED = re.compile(rf"{re.escape(TEMPORARY)}[0-9a-f]{{16}}")
 
 
 def detach(*kept: int) -> None:
@@ -130,18 +134,14 @@ def read_beneath(base: str, relative: str, limit: int) -> tuple[bytes, int]:
 
 def write_atomically(parent: int, name: str, content: bytes, mode: int = 0o644) -> None:
     """Write `name` in `parent`: temporary file, fsync, rename, fsync of the directory."""
-    temporary = f"{TEMPORARY}{name}.{os.getpid()}"
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(temporary, dir_fd=parent)
-    descriptor = os.open(temporary, _CREATE, mode, dir_fd=parent)
+    temporary, descriptor = _new_temporary(parent, mode)
     try:
         try:
-            os.fchmod(descriptor, mode)
             write_all(descriptor, content)
             os.fsync(descriptor)
+            os.rename(temporary, name, src_dir_fd=parent, dst_dir_fd=parent)
         finally:
             os.close(descriptor)
-        os.rename(temporary, name, src_dir_fd=parent, dst_dir_fd=parent)
     except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(temporary, dir_fd=parent)
@@ -191,11 +191,23 @@ def _new_temporary(parent: int, mode: int) -> tuple[str, int]:
     while True:
         name = f"{TEMPORARY}{os.urandom(8).hex()}"
         descriptor = os.open(name, _CREATE, 0o600, dir_fd=parent)
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        if os.fstat(descriptor).st_nlink:
-            os.fchmod(descriptor, mode)
-            return name, descriptor
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if os.fstat(descriptor).st_nlink:
+                os.fchmod(descriptor, mode)
+                return name, descriptor
+        except BaseException:
+            os.close(descriptor)
+            with contextlib.suppress(OSError):
+                os.unlink(name, dir_fd=parent)
+            raise
         os.close(descriptor)  # somebody tidied up before it was locked
+
+
+def make_directory(name: str, mode: int = 0o755, *, parent: int) -> None:
+    """Make a directory whose name is on disk then; FileExistsError where there is one."""
+    os.mkdir(name, mode, dir_fd=parent)
+    os.fsync(parent)
 
 
 _SPARE = 16 << 20
@@ -254,10 +266,36 @@ def sync_file_system(descriptor: int) -> None:
         raise OSError(error, os.strerror(error))
 
 
-def remove_unfinished(parent: int) -> None:
-    """Delete what a process that died left half written in `parent`."""
+FEW = 32
+"""How many files are synchronized one by one: more are faster with all else on the file system."""
+
+
+def sync_names(paths: Collection[str]) -> None:
+    """Have on disk that there is something at these paths, or nothing; but `FEW` files' content."""
+    directories: set[str] = set()
+    for path in paths:
+        above = os.path.dirname(path)
+        while above not in directories:
+            directories.add(above)
+            above = os.path.dirname(above)
+    devices = set()
+    for place in directories:
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError), directory(place) as found:
+            device = os.fstat(found).st_dev
+            if len(paths) <= FEW:
+                os.fsync(found)
+            elif device not in devices:
+                devices.add(device)
+                sync_file_system(found)
+
+
+def remove_unfinished(parent: int, *, among_others: bool = False) -> None:
+    """Delete what a process that died left half written in `parent`.
+
+    `among_others`: just what nobody else would call so, in a directory that isn't ours alone.
+    """
     for name in os.listdir(parent):
-        if name.startswith(TEMPORARY):
+        if _UNFINISHED.fullmatch(name) or (name.startswith(TEMPORARY) and not among_others):
             with contextlib.suppress(OSError):
                 descriptor = open_file_at(parent, name)
                 try:

@@ -30,7 +30,7 @@ from aptkeep.model import (
     Pending,
     Request,
 )
-from aptkeep.store import generations, kept, log
+from aptkeep.store import generations, kept, log, trees
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -192,6 +192,7 @@ def _into_store(  # noqa: PLR0917 - each is a different thing
             return Recorded(said=said), None  # who wants nothing finds nothing in the home
     with open_store(configuration, create=True) as store:
         store.lock(configuration.settings.lock_timeout)
+        store.remove_unfinished(generations.SUBDIRECTORY, trees.SUBDIRECTORY, *kept.SUBDIRECTORIES)
         newest = generations.newest(store)
         absorbed = _absorb(configuration, state, last, store, newest.manifest, now)
         absorbed = _with_own_debs(absorbed, now, own)
@@ -221,13 +222,12 @@ def _absorb(  # noqa: PLR0917 - each is a different thing
     A store that is new, another one, or lost the generation that was last recorded into, knows
     nothing of what happened here before: then all that differs from the image is wanted.
     """
-    before = last.observation
+    before, baseline = last.observation, state.baseline()
+    if store is None or not generations.holds(store, last.anchor):
+        before = baseline
     touched = state.restoring()
     if touched is not None:
         before = settle(before, now, touched)
-    baseline = state.baseline()
-    if store is None or not generations.holds(store, last.anchor):
-        before = baseline
     excluded = configuration.settings.excluded
     return absorb(manifest, *(without(seen, excluded) for seen in (baseline, before, now)))
 

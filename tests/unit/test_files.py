@@ -127,14 +127,21 @@ def test_writing_replaces_a_link_and_leaves_its_target_alone(tmp_path: Path, par
     assert (tmp_path / "target").read_text(encoding="ascii") == "untouched"
 
 
-def test_writing_begins_anew_where_a_crash_left_something(tmp_path: Path, parent: int) -> None:
-    left = tmp_path / f"{files.TEMPORARY}file.{os.getpid()}"
-    (tmp_path / "target").write_text("untouched", encoding="ascii")
-    left.symlink_to("target")
+def test_what_is_being_written_is_no_leftover(
+    tmp_path: Path, parent: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = tmp_path / f"{files.TEMPORARY}{'0' * 16}"
+    left.touch()
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        files.remove_unfinished(parent)  # by another process that tidies up
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
     files.write_atomically(parent, "file", b"new")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
     assert (tmp_path / "file").read_bytes() == b"new"
-    assert (tmp_path / "target").read_text(encoding="ascii") == "untouched"
-    assert not left.is_symlink()
 
 
 @pytest.mark.parametrize("there_before", [True, False])
@@ -169,6 +176,56 @@ def test_what_is_unfinished_is_removed_and_all_else_stays(tmp_path: Path, parent
         (tmp_path / name).touch()
     files.remove_unfinished(parent)
     assert sorted(p.name for p in tmp_path.iterdir()) == [".hidden", "file"]
+
+
+def test_among_others_only_what_nobody_else_would_call_so(tmp_path: Path, parent: int) -> None:
+    names = [f"{files.TEMPORARY}users", f"{files.TEMPORARY}{'a' * 16}"]
+    for name in names:
+        (tmp_path / name).touch()
+    files.remove_unfinished(parent, among_others=True)
+    assert [path.name for path in tmp_path.iterdir()] == names[:1]
+
+
+def synced(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The directories that are synchronized from now on."""
+    found: list[str] = []
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        found.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    return found
+
+
+def test_a_directory_that_is_made_has_its_name_on_disk(
+    tmp_path: Path, parent: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = synced(monkeypatch)
+    files.make_directory("new", parent=parent)
+    assert (tmp_path / "new").is_dir()
+    assert found == [str(tmp_path)]
+
+
+def test_names_are_on_disk_with_all_directories_above(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = synced(monkeypatch)
+    (tmp_path / "a").mkdir()
+    files.sync_names([str(tmp_path / "a" / "gone"), str(tmp_path / "never" / "was")])
+    assert {"/", str(tmp_path), str(tmp_path / "a")} <= set(found)
+
+
+def test_many_names_are_synchronized_with_their_file_system(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = synced(monkeypatch)
+    systems: list[int] = []
+    monkeypatch.setattr(files, "sync_file_system", systems.append)
+    files.sync_names([str(tmp_path / str(number)) for number in range(files.FEW + 1)])
+    assert not found
+    assert systems
 
 
 # -- locking

@@ -17,6 +17,7 @@ def put(path: str, content: bytes, mode: int) -> None:
     parent, name = os.path.split(path)
     os.makedirs(parent, mode=0o755, exist_ok=True)
     with files.directory(parent) as directory:
+        files.remove_unfinished(directory, among_others=True)
         files.write_atomically(directory, name, content, mode)
 
 

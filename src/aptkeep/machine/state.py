@@ -100,6 +100,7 @@ class State:
         """Keep `observed` as baseline, with the files of the image that a rollback may need."""
         os.makedirs(os.path.join(self.path, _IMAGE_FILES), mode=0o755, exist_ok=True)
         with files.directory(os.path.join(self.path, _IMAGE_FILES)) as directory:
+            files.remove_unfinished(directory)
             for sha256, content in contents.items():
                 files.write_atomically(directory, sha256, content, 0o600)
         self.save_observation(observed)
@@ -219,6 +220,8 @@ class State:
         descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             files.lock(descriptor, timeout, "this machine", give_up)
+            with files.directory(self.path) as directory:
+                files.remove_unfinished(directory)
             yield
         finally:
             os.close(descriptor)

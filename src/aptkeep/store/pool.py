@@ -104,6 +104,7 @@ class Pool:
 
     def mended(self) -> list[PooledDeb]:
         """Everything in the pool; the index is whole then, and what doesn't count is gone."""
+        self.directory.remove_unfinished()
         debs = self.debs()
         files = {deb.filename for deb in debs}
         lost = [name for name in self.directory.names() if _NAME.fullmatch(name)]

@@ -103,7 +103,7 @@ class Directory:
         path = os.path.join(self.path, name)
         if create:
             with contextlib.suppress(FileExistsError), _writing(path), self._trust.acting():
-                os.mkdir(name, 0o755, dir_fd=self._descriptor)
+                files.make_directory(name, parent=self._descriptor)
         with self._trust.acting():
             descriptor = _open_directory(self._descriptor, name, path)
         try:
@@ -231,10 +231,14 @@ class Directory:
             else:
                 os.fsync(self._descriptor)
 
-    def remove_unfinished(self) -> None:
-        """Delete what a process that died left half written."""
-        with self._trust.acting():
-            files.remove_unfinished(self._descriptor)
+    def remove_unfinished(self, *below: str) -> None:
+        """Delete what a process that died left half written, here or in these directories here."""
+        for name in below:
+            with contextlib.suppress(FileNotFoundError), self.subdirectory(name) as directory:
+                directory.remove_unfinished()
+        if not below:
+            with self._trust.acting():
+                files.remove_unfinished(self._descriptor)
 
 
 @contextlib.contextmanager
@@ -319,7 +323,7 @@ def _make_as(owner: tuple[int, int], parent: int, name: str) -> None:
     """Make a directory as its future owner: no moment in which another one could be chowned."""
     try:
         with files.acting_as(*owner):
-            os.mkdir(name, 0o755, dir_fd=parent)
+            files.make_directory(name, parent=parent)
     except FileExistsError:
         pass
     except PermissionError as error:
