@@ -54,6 +54,7 @@ class FilesBack:
         self._withdraw_unreadable([step for step in put if _is_source(step)])
         for gone in delete:
             attempt(gone.path, partial(configuration_files.delete, gone.path), self.reasons)
+        files.sync_names([step.path for step in put] + [step.path for step in delete])
 
     def _check_copies(self) -> None:
         """Keys in the store that sources name themselves: as recorded, and open to apt."""

@@ -11,6 +11,7 @@ from dataclasses import replace
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
+from aptkeep import files
 from aptkeep.errors import CorruptError, attempt
 from aptkeep.machine import shipped, tree, tree_write
 from aptkeep.machine.tree_state import TreeState
@@ -58,6 +59,8 @@ class TreeBack:
         self._is_elsewhere, self._mounts = cache(tree.is_elsewhere), tree.mount_points()
         self._elsewhere: set[str] = set()
         self._excluded = tree.exclusion(configuration.settings.keep_exclude, ())
+        self._few = True
+        """Whether so little is put back that each file can be synchronized by itself."""
         self.set_aside: list[Pending] = []
         """What can't be brought back on this root."""
         self.nodes = self._read(target)
@@ -127,15 +130,19 @@ class TreeBack:
         if not put and not delete:
             return
         reporter.step(f"Putting back {counted(len(put) + len(delete), 'kept path')}")
-        nodes = dict(self._last.nodes)
+        nodes, self._few = dict(self._last.nodes), len(steps) <= files.FEW
         for gone in delete:
             attempt(gone.path, partial(tree_write.delete, gone.path), reasons)
             nodes.pop(gone.path, None)
             if gone.path in self.nodes:  # else it undoes what only another generation wants
                 nodes[gone.path] = (0, Node(NodeKind.GONE))
+        for above in {os.path.dirname(step.path) for step in put}:
+            tree_write.remove_unfinished(above)
         for number, step in enumerate(put):
             reporter.progress(100 * number / len(put), step.path)
             attempt(step.path, partial(self._put, step, nodes), reasons)
+        # Before anybody relies on it: on what was last seen, or on the restore being over.
+        files.sync_names([step.path for step in steps])
         anchor = generations.anchor(self._store)  # what was put back is in this store
         self._last = replace(self._last, sha256="", nodes=nodes, anchor=anchor)
         self._state.save_last(self._last)
@@ -156,7 +163,7 @@ class TreeBack:
     def _put(self, step: PutNode, nodes: dict[str, tuple[int, Node]]) -> None:
         if step.node.kind is NodeKind.FILE:
             with trees.opened(self._store, step.path, step.node) as source:
-                changed_at = tree_write.put(step.path, step.node, source)
+                changed_at = tree_write.put(step.path, step.node, source, synced=self._few)
         else:
             changed_at = tree_write.put(step.path, step.node)
         nodes[step.path] = (changed_at, step.node)

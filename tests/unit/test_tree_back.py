@@ -182,11 +182,11 @@ class TestWhatFails:
         used.start()
         real, done = tree_write.put, []
 
-        def killed(path: str, *arguments: object) -> int:
+        def killed(path: str, *arguments: object, **more: bool) -> int:
             done.append(path)
             if len(done) == 3:
                 raise KeyboardInterrupt
-            return real(path, *arguments)  # type: ignore[arg-type]
+            return real(path, *arguments, **more)  # type: ignore[arg-type]
 
         with monkeypatch.context() as patch:
             patch.setattr(tree_write, "put", killed)

@@ -12,6 +12,7 @@ import grp
 import hashlib
 import os
 import pwd
+import re
 import stat
 from typing import TYPE_CHECKING
 
@@ -25,22 +26,25 @@ if TYPE_CHECKING:
 
     from aptkeep.model import Node
 
+_UNFINISHED = re.compile(rf"{re.escape(tree.TEMPORARY)}[0-9a-f]{{16}}")
 _NOBODY = (1 << 32) - 1
 """What chown(2) takes for "leave it"."""
 _CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-def put(path: str, node: Node, source: int = -1) -> int:
+def put(path: str, node: Node, source: int = -1, *, synced: bool = True) -> int:
     """Make a path what `node` says, a file of what the descriptor `source` holds.
 
     Returns the time of its last change, nanoseconds since 1970. What is in the way goes, but for a
-    directory that isn't empty. Raises OSError, and CorruptError where the content is another one.
+    directory that isn't empty. If `synced`, a file or directory itself is on disk then.
+
+    Raises OSError, and CorruptError where the content is another one.
     """
     if node.kind is not NodeKind.DIRECTORY:
         uid, gid = _uid(node.owner), _gid(node.group)
     with _parent(path) as (parent, name):
         if node.kind is NodeKind.DIRECTORY:
-            _put_directory(parent, name, node)
+            _put_directory(parent, name, node, synced=synced)
         else:
             temporary = f"{tree.TEMPORARY}{os.urandom(8).hex()}"
             try:
@@ -48,7 +52,7 @@ def put(path: str, node: Node, source: int = -1) -> int:
                     os.symlink(str(node.target), temporary, dir_fd=parent)
                     _give_link(parent, temporary, path, uid, gid)
                 else:
-                    _write(parent, temporary, path, node, source, uid, gid)
+                    _write(parent, temporary, path, node, source, uid, gid, synced=synced)
                 _rename(parent, temporary, name)
             except BaseException:
                 with contextlib.suppress(OSError):
@@ -67,15 +71,15 @@ def delete(path: str) -> None:
 
 
 def remove_unfinished(directory: str) -> None:
-    """Delete what a restore that was killed left half made in a directory."""
-    with contextlib.suppress(OSError), tree.parent(f"{directory}/.") as (here, _name):
-        for name in os.listdir(here):
-            if name.startswith(tree.TEMPORARY):
+    """Delete what a restore that died left in a directory, under a name of ours."""
+    with contextlib.suppress(OSError), tree.parent(f"{directory}/.") as (descriptor, _name):
+        for name in os.listdir(descriptor):
+            if _UNFINISHED.fullmatch(name):
                 with contextlib.suppress(OSError):
-                    os.unlink(name, dir_fd=here)
+                    os.unlink(name, dir_fd=descriptor)
 
 
-def _put_directory(parent: int, name: str, node: Node) -> None:
+def _put_directory(parent: int, name: str, node: Node, *, synced: bool) -> None:
     """Make a directory; where its owner isn't known here, what it's to hold is closed to others."""
     try:
         os.mkdir(name, 0o700, dir_fd=parent)
@@ -88,6 +92,8 @@ def _put_directory(parent: int, name: str, node: Node) -> None:
     try:
         os.fchown(descriptor, _uid(node.owner), _gid(node.group))
         os.fchmod(descriptor, node.mode)
+        if synced:
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)
 
@@ -104,7 +110,15 @@ def _give_link(parent: int, name: str, path: str, uid: int, gid: int) -> None:
 
 
 def _write(  # noqa: PLR0917 - each is a different thing
-    parent: int, temporary: str, path: str, node: Node, source: int, uid: int, gid: int
+    parent: int,
+    temporary: str,
+    path: str,
+    node: Node,
+    source: int,
+    uid: int,
+    gid: int,
+    *,
+    synced: bool,
 ) -> None:
     descriptor = os.open(temporary, _CREATE, 0o600, dir_fd=parent)
     try:
@@ -124,6 +138,8 @@ def _write(  # noqa: PLR0917 - each is a different thing
         if node.capabilities:
             os.setxattr(descriptor, tree.CAPABILITIES, bytes.fromhex(node.capabilities))
         os.utime(descriptor, ns=(node.mtime_ns, node.mtime_ns))
+        if synced:
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)
 
