@@ -131,11 +131,11 @@ def collect(
             if all_whole:
                 going += over_the_bound(rest, bound, wanted=wanted, offered=offered)
             freed += sum(deb.size for deb in going)
+            if old and not dry_run:
+                generations.remove(store, old)  # none of them may outlive what it names
             if not dry_run and pool is not None and going:
                 pool.remove(going, [deb for deb in debs if deb not in going])
         if not dry_run:
-            if old:
-                generations.remove(store, old)
             for subdirectory, name, _size in unnamed:
                 with store.subdirectory(subdirectory) as directory:
                     directory.remove(name)

@@ -152,10 +152,11 @@ def size(store: Directory, number: int) -> int:
 
 
 def remove(store: Directory, going: Iterable[int]) -> None:
-    """Delete generations. The caller holds the store's lock."""
+    """Delete generations, for good: what only they name may go then. The caller holds the lock."""
     with store.subdirectory(SUBDIRECTORY) as directory:
         for number in going:
             directory.remove(file_name(number))
+        directory.sync(whole=False)
 
 
 def file_name(number: int) -> str:
