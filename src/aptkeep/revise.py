@@ -67,6 +67,8 @@ def rollback(configuration: Configuration, number: int) -> Revised:
     with _store(configuration) as store:
         store.lock(configuration.settings.lock_timeout)
         old = _newest(store)
+        # Before it's wanted: who is killed in between has nothing to undo yet, and no harm is done.
+        State(configuration.paths.state).set_undoing(old.number)
         new = _write(configuration, store, f"aptkeep rollback {number}", target.manifest)
     return Revised(old, new)
 

@@ -6,7 +6,6 @@ import click
 
 from aptkeep.cli import context, output
 from aptkeep.cli.restore import run
-from aptkeep.machine.state import State
 from aptkeep.restore import Options
 from aptkeep.revise import rollback
 
@@ -31,7 +30,6 @@ def command(
     configuration = context.configuration(options)
     with context.locked(configuration):
         revised = rollback(configuration, number)
-        State(configuration.paths.state).set_undoing(revised.old.number)
     if not as_json:
         output.line(f"aptkeep: generation {revised.new.number} wants what generation {number} did.")
     return run(configuration, Options(offline=offline), json_wanted=as_json)
