@@ -287,9 +287,12 @@ class _Look:
     def changed_at(self, path: str) -> int:
         """When a path was last changed, nanoseconds since 1970; 0 where that's not to be relied on.
 
-        What was changed just now may be changed again within the same tick of the kernel's clock.
+        What was changed just now may be changed again within the same tick of the kernel's clock;
+        and of what could not be kept, it's only known what it was before.
         """
         seen = self.scan.paths.get(path)
+        if self._is_unknown(path):
+            return 0
         if seen is None or seen.ctime_ns >= self._settled:
             self.again |= seen is not None
             return 0
