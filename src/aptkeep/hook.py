@@ -162,7 +162,7 @@ def _keep(
         kept = _is_kept(lines, state)
         if kept:
             troubles += _pool(configuration, debs)
-        troubles += pooling.take_in(debs)
+        troubles += pooling.take_in(debs, lambda deb: not kept and _is_pooled(configuration, deb))
     say(pooling.news(state, troubles))
     if kept:
         _keep_paths(configuration, door, say)
@@ -206,6 +206,16 @@ def _pool(configuration: config.Configuration, debs: list[OpenDeb]) -> Iterable[
         return pool_local(replace(configuration, settings=settings), debs).troubles
     except AptkeepError as error:
         return [error.one_line()]
+
+
+def _is_pooled(configuration: config.Configuration, deb: OpenDeb) -> bool:
+    """Pool a file that has nowhere to wait until what it belongs to is recorded."""
+    from aptkeep.pooling import pool_local  # noqa: PLC0415 - only where there is something to pool
+
+    try:
+        return bool(pool_local(configuration, [deb]).added)
+    except AptkeepError:
+        return False
 
 
 def _record(

@@ -93,8 +93,13 @@ def _unpacked(deb: OpenDeb, dpkg_directory: str) -> bool:
         return False
 
 
-def take_in(debs: Iterable[OpenDeb]) -> list[str]:
-    """Copy local files that wait on, where only root can change them; what can't be kept so."""
+def take_in(
+    debs: Iterable[OpenDeb], otherwise: Callable[[OpenDeb], bool] = lambda _deb: False
+) -> list[str]:
+    """Copy local files that wait on, where only root can change them; what can't be kept so.
+
+    `otherwise` keeps one elsewhere, if it can.
+    """
     troubles = []
     for deb in debs:
         if os.path.lexists(deb.waiting.entry):
@@ -103,6 +108,8 @@ def take_in(debs: Iterable[OpenDeb]) -> list[str]:
             except OSError as error:
                 if error.errno == errno.EROFS:
                     continue  # nothing is recorded either, and that's said
+                if otherwise(deb):
+                    continue
                 incoming.done(deb.waiting)
                 troubles.append(
                     f"{deb.waiting.path} is not kept, neither in the home nor on this machine: "

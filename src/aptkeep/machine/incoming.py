@@ -157,11 +157,18 @@ def take_in(file: Waiting, descriptor: int) -> None:
         with open(descriptor, "rb", closefd=False) as source, open(temporary, "wb") as copy:
             source.seek(0)
             shutil.copyfileobj(source, copy, 1 << 20)
+            copy.flush()
+            os.fsync(copy.fileno())
         os.rename(temporary, file.entry + _COPY)
     except OSError:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
         raise
+    above = os.open(os.path.dirname(file.entry), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(above)  # before the only other way to it goes
+    finally:
+        os.close(above)
     os.unlink(file.entry)
 
 
@@ -217,6 +224,7 @@ def open_deb(file: Waiting, *, of_root: bool = False) -> int | None:
 def done(file: Waiting) -> None:
     """Drop an entry: it's pooled, or is none of ours."""
     beside = f"/{BESIDE}/{os.path.basename(file.entry)}"
-    for path in (file.entry, file.path if file.path.endswith(beside) else file.entry):
+    other = file.path if file.path.endswith(beside) else f"{file.entry}.new"
+    for path in (file.entry, other):
         with contextlib.suppress(OSError):  # gone, or a root that nobody can write to
             os.unlink(path)
