@@ -16,6 +16,7 @@ from aptkeep.errors import AptkeepError, CommandError, attempt
 from aptkeep.keeping import keep
 from aptkeep.machine import observe, sources
 from aptkeep.machine.apt.archive import Archive, newer
+from aptkeep.machine.apt.staging import remove_leftovers
 from aptkeep.machine.state import LastReport, State
 from aptkeep.machine.transaction import Reporter, Transaction
 from aptkeep.model import (
@@ -42,6 +43,7 @@ from aptkeep.plan import (
     plan,
     subject_of,
 )
+from aptkeep.pooling import local_debs, own_debs
 from aptkeep.put_back import FilesBack
 from aptkeep.record import record, take_baseline, unrecorded
 from aptkeep.review import keyrings_of
@@ -92,11 +94,14 @@ def restore(configuration: Configuration, reporter: Reporter, options: Options) 
     """
     state = State(configuration.paths.state)
     unfinished = state.restoring() or Touched()
+    remove_leftovers(state.path)
     notes: list[str] = []
     if not state.started:
         take_baseline(configuration)
     else:
-        recorded = record(configuration, "aptkeep start", thorough=True)
+        with local_debs(configuration, lambda: False, of_root=True) as debs:
+            own = own_debs(debs)
+            recorded = record(configuration, "aptkeep start", own=own, thorough=True)
         notes += recorded.said
         notes += [f"{entry.subject} is not kept: {entry.reason}" for entry in recorded.unkept]
         notes += keep(configuration, "aptkeep start", thorough=True).news

@@ -9,7 +9,7 @@ import tempfile
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from aptkeep.machine.apt import output, preferences
+from aptkeep.machine.apt import output, preferences, staging
 from aptkeep.machine.apt.commands import AptGet
 from aptkeep.machine.dpkg import interrupted, read_packages, spelled
 from aptkeep.machine.dpkg_commands import Dpkg, locked
@@ -113,7 +113,7 @@ class Transaction:
         pins = {**archive.upgradable(), **solution.extra, **solution.installs}
         staged = {name for name, version in self.staged.items() if pins.get(name) == version}
         paths, native = self.configuration.paths, self.configuration.architecture
-        with tempfile.TemporaryDirectory(dir=paths.state, prefix="preferences-") as directory:
+        with tempfile.TemporaryDirectory(dir=paths.state, prefix=staging.PREFERENCES) as directory:
             preferences.write(directory, paths, pins, native, staged=staged)
             simulated = self._apt(self._dselect_upgrade(directory, solution, simulate=True))
             unwanted = output.parse_simulation(simulated.output).removals - solution.removals.keys()

@@ -23,6 +23,8 @@ ORIGIN = "aptkeep"
 """The `Origin` of what is staged, for pins and to tell it from what repositories offer."""
 DIRECTORY = "staged"
 """Below aptkeep's state directory."""
+PREFERENCES = "preferences-"
+"""How the name of a directory there begins that holds the pins of one run of apt."""
 
 
 _INSTALLED_SIZE = re.compile(r"^(Installed-Size:\s*)(\d+)", re.IGNORECASE | re.MULTILINE)
@@ -138,6 +140,14 @@ class Staging:
 
     def _remove(self) -> None:
         shutil.rmtree(self._place, ignore_errors=True)
+
+
+def remove_leftovers(state: str) -> None:
+    """Delete what a restore that was killed had laid out for apt. The caller holds the lock."""
+    with contextlib.suppress(FileNotFoundError):
+        for name in os.listdir(state):
+            if name == DIRECTORY or name.startswith(PREFERENCES):
+                shutil.rmtree(os.path.join(state, name), ignore_errors=True)
 
 
 def _link(originals: Iterable[str], directory: str) -> None:
