@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 from aptkeep import files, keeping
-from aptkeep.errors import LockedError
+from aptkeep.errors import LockedError, StoreFullError
 from aptkeep.keeping import Kept, keep, kept_paths, present_nodes
 from aptkeep.machine import tree
 from aptkeep.machine.tree_state import TreeState
@@ -725,3 +726,25 @@ def test_nothing_is_asked_for(keeper: Keeper, monkeypatch: pytest.MonkeyPatch) -
     keeper.settings = replace(keeper.settings, keep=())
     monkeypatch.setattr(keeping, "find_home", None)
     assert keep(keeper.configuration, "door") == Kept()
+
+
+def test_a_change_for_which_there_was_no_room_is_kept_when_there_is(
+    keeper: Keeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = keeper.put("file", "old")
+    keeper.keep()
+    before = keeper.nodes()
+    path.write_text("new")
+    changed = os.stat(path).st_ctime_ns
+    while time.time_ns() < changed + 50_000_000:  # else it's looked at again for that alone
+        time.sleep(0.01)
+
+    def full(*_given: object, **_more: object) -> str:
+        raise StoreFullError("there is no room left")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(trees.Contents, "receive", full)
+        assert "there is no room left" in str(keeper.keep().news)
+    assert keeper.nodes() == before
+    assert keeper.keep().generation is not None
+    assert keeper.nodes() != before
