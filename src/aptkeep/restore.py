@@ -197,7 +197,6 @@ class _Restore:
             return Outcome(self._target.number, pending=set_aside, notes=tuple(self._notes))
         self._validate()
         self._state.begin_restore(unfinished.join(todo.touches))
-        self._tree.tidy(unfinished.nodes)
         image = [name for name, package in baseline.packages.items() if package.present]
         self._transaction.finish_interrupted(image)
         self._add_architectures(todo)

@@ -84,11 +84,6 @@ class TreeBack:
                 here[path] = found
         return plan_nodes(self._wanted, here)
 
-    def tidy(self, touched: Iterable[str]) -> None:
-        """Delete what an earlier restore, which was killed, left half made among `touched`."""
-        for directory in {os.path.dirname(path) for path in touched}:
-            tree_write.remove_unfinished(directory)
-
     def put_back_early(self, reporter: Reporter) -> None:
         """Put back, before packages come, what needs none of them: they may need it.
 

@@ -16,11 +16,12 @@ from functools import partial
 from typing import Any
 
 from aptkeep import review
+from aptkeep.at_home import open_existing
 from aptkeep.errors import AptkeepError
 from aptkeep.machine.apt import config
 from aptkeep.model import KeptFile, Manifest, Node, NodeKind
 from aptkeep.store import generations, kept, trees
-from aptkeep.store.tree import Directory, open_existing
+from aptkeep.store.tree import Directory
 from faults.inside.calls import Inode, inode
 from faults.inside.power import Tree
 from faults.inside.processes import in_child, reap
@@ -68,7 +69,7 @@ def look(*, verify: bool = False) -> Look:
 
 def _look(*, verify: bool) -> tuple[tuple[int, dict[str, str]], list[str], list[str]]:
     configuration = config.load()
-    with open_existing(HOME, configuration.settings.store) as store:
+    with open_existing(configuration) as store:
         newest = generations.newest(store) if store is not None else generations.Newest()
         number = newest.generation.number if newest.generation else 0
         found, missing = ({}, []) if store is None else _wanted(store, newest.manifest)
