@@ -11,7 +11,8 @@ from aptkeep.adapt import adapt, revert
 from aptkeep.at_home import find_home, open_existing
 from aptkeep.compare import Difference, Wish, differences, wishes
 from aptkeep.errors import AptkeepError
-from aptkeep.keeping import kept_paths, present_nodes
+from aptkeep.keeping import present_nodes
+from aptkeep.looking import kept_paths
 from aptkeep.machine import incoming, observe, openpgp, sources
 from aptkeep.machine.apt import debfile
 from aptkeep.machine.apt.archive import newer

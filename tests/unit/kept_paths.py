@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from aptkeep import keeping
+from aptkeep import looking
 from aptkeep.keeping import Kept, keep
 from aptkeep.machine import tree
 from aptkeep.machine.tree_state import LastLook, TreeState
@@ -146,4 +146,4 @@ class Keeper(Machine):
 def on_this_device(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let what is in `directory` lie on the device of `/`, and never be changed just now."""
     monkeypatch.setattr(tree, "_device_of_root", lambda: directory.stat().st_dev)
-    monkeypatch.setattr(keeping, "_TICK", -(10**12))
+    monkeypatch.setattr(looking, "_TICK", -(10**12))

@@ -93,7 +93,7 @@ LAYERS = (
     {"files", "surroundings"},
     {"merge", "adapt", "plan", "compare", "machine", "store"},
     {"nodes"},
-    {"at_home"},
+    {"at_home", "looking"},
     {"relocate", "repositories", "supply", "catch", "keeping", "tree_back"},
     {"record"},
     {"review", "collect", "pooling"},

@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
-from aptkeep import files, keeping
+from aptkeep import files, keeping, looking
 from aptkeep.errors import LockedError, StoreFullError
-from aptkeep.keeping import Kept, keep, kept_paths, present_nodes
+from aptkeep.keeping import Kept, keep, present_nodes
+from aptkeep.looking import kept_paths
 from aptkeep.machine import tree
 from aptkeep.machine.tree_state import TreeState
 from aptkeep.model import NodeKind, Touched
@@ -175,7 +176,7 @@ class TestNothingChanged:
     ) -> None:
         """It may be changed once more at the same time, as the file system's clock has it."""
         path = keeper.put("a", "1")
-        monkeypatch.setattr(keeping, "_TICK", 10**12)
+        monkeypatch.setattr(looking, "_TICK", 10**12)
         keeper.keep()
         real = os.stat
         changed = path.stat()
@@ -654,7 +655,7 @@ class TestTwoAtOnce:
     def test_store_that_was_moved_away_holds_contents_again(
         self, keeper: Keeper, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(keeping, "_TICK", 0)  # nothing was changed just now
+        monkeypatch.setattr(looking, "_TICK", 0)  # nothing was changed just now
         keeper.put("file", "1")
         keeper.keep()
         keeper.store_path.rename(f"{keeper.store_path}.away")
