@@ -27,6 +27,7 @@ RUN = {"gpg", "gpgv"}
 BRINGS = {
     **dict.fromkeys(("apt_pkg", "apt_inst"), "python3-apt"),
     "click": "python3-click",
+    "cryptography": "python3-cryptography",
     "jsonschema": "python3-jsonschema",
 }
 
