@@ -145,5 +145,11 @@ class Keeper(Machine):
 
 def on_this_device(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let what is in `directory` lie on the device of `/`, and never be changed just now."""
+    real = tree.mount_points
+
+    def below() -> frozenset[str]:
+        return frozenset(point for point in real() if is_below(point, f"{directory}/"))
+
+    monkeypatch.setattr(tree, "mount_points", below)  # /tmp may be one itself
     monkeypatch.setattr(tree, "_device_of_root", lambda: directory.stat().st_dev)
     monkeypatch.setattr(looking, "_TICK", -(10**12))
