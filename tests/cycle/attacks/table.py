@@ -289,7 +289,7 @@ HOME = {
         by="root",
         undone=f"rm {_SOURCE}",
         runs=("record",),
-        codes=(0,),
+        codes=(1,),
         says="is not kept: it is larger than",
     ),
     "there is no inode and no byte left in the home": Attack(
