@@ -6,7 +6,7 @@ import os
 import pwd
 from dataclasses import dataclass
 
-from aptkeep.machine.apt.uris import without_credentials
+from aptkeep.machine.apt.uris import command_line
 from aptkeep.model import Request
 
 _SHELLS = ("sh", "dash", "bash", "hook")
@@ -34,7 +34,7 @@ def find() -> Caller | None:
                 with open(f"/proc/{pid}/cmdline", "rb") as stream:
                     words = stream.read().rstrip(b"\0").split(b"\0")
                 command = " ".join(word.decode("utf-8", "replace") for word in words)
-                return Caller(pid, Request(without_credentials(command), _user()))
+                return Caller(pid, Request(command_line(command), _user()))
             pid = int(after.split()[1])
         except (OSError, ValueError, IndexError):
             return None

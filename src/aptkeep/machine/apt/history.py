@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from aptkeep.machine.apt.uris import without_credentials
+from aptkeep.machine.apt.uris import command_line
 from aptkeep.model import Request
 
 _LIMIT = 1 << 20
@@ -45,5 +45,5 @@ def requests_since(history_log: str, seen: Position) -> tuple[Request, ...]:
         values = dict(line.partition(": ")[::2] for line in stanza.splitlines())
         if "Commandline" in values:  # aptitude and PackageKit leave it out
             user = values.get("Requested-By", "").partition(" (")[0] or None
-            requests.append(Request(without_credentials(values["Commandline"]), user))
+            requests.append(Request(command_line(values["Commandline"]), user))
     return tuple(requests)
