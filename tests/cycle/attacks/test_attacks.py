@@ -15,6 +15,10 @@ from testbed.fixtures import only_on
 pytestmark = only_on("trixie")
 
 
+EXPECTED = ("aptkeep: nothing new", "aptkeep: own will be missing at the next start")
+"""No complaints: the second is true of a store without its pool."""
+
+
 @pytest.fixture
 def undone() -> Iterator[ExitStack]:
     with ExitStack() as stack:
@@ -63,7 +67,9 @@ def assert_ended_as_told(attack: Attack, outcomes: list[Outcome]) -> None:
     if attack.says:
         assert attack.says in said, said
     elif attack.codes == (0,):
-        assert "aptkeep: " not in said.replace("aptkeep: nothing new", ""), said
+        for expected in EXPECTED:
+            said = said.replace(expected, "")
+        assert "aptkeep: " not in said, said
 
 
 def test_the_same_forgery_by_root_is_believed(siege: Siege) -> None:
