@@ -35,15 +35,15 @@ EVERYTHING = os.environ.get("APTKEEP_FAULTS") == "all"
 # Of how many faults one is tried: numbers that have no common divisor with 2 and 8, so that all
 # kinds have their turn.
 SHARES: Mapping[str, Mapping[str, int]] = {
-    "first record": {"kill": 5, "error": 23, "power": 11},
-    "hook": {"kill": 3, "error": 17, "power": 7},
-    "rollback": {"kill": 7, "error": 41, "power": 17},
+    "first record": {"kill": 11, "error": 61, "power": 41},
+    "hook": {"kill": 5, "error": 31, "power": 19},
+    "rollback": {"kill": 17, "error": 101, "power": 61},
     "catch": {},
-    "hook with a local file": {"kill": 3, "error": 13, "power": 5},
-    "forget": {"kill": 3, "error": 13, "power": 5},
-    "restore of files": {"kill": 19, "error": 91, "power": 29},
-    "restore of packages": {"kill": 97, "error": 331, "power": 149},
-    "gc": {"kill": 1, "error": 5, "power": 3},
+    "hook with a local file": {"kill": 5, "error": 29, "power": 13},
+    "forget": {"kill": 1, "error": 7, "power": 9},
+    "restore of files": {"kill": 61, "error": 311, "power": 97},
+    "restore of packages": {"kill": 149, "error": 797, "power": 297},
+    "gc": {"kill": 1, "error": 5, "power": 5},
 }
 
 
