@@ -53,5 +53,5 @@ def command(*, options: tuple[str, ...], as_json: bool) -> int:
         output.warning(f"{entry.subject} is not kept: {entry.reason}")
     for error in recorded.passed_over:
         output.warning(error.one_line())
-    unkept = recorded.unkept or tree.troubles
+    unkept = State(configuration.paths.state).last_observation().unkept or tree.troubles
     return ExitCode.PENDING if unkept else ExitCode.OK

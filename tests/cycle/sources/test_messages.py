@@ -145,7 +145,7 @@ def test_key_is_not_there(
     update(used)
     install(used, "more")
     used.write(f"{SOURCES}/second.list", second.source_line(missing))
-    aptkeep(used, "record")
+    aptkeep(used, "record", code=1)
     result = next_boot(used, code=1)
     line = one_line(result, f"note: the repository {second.uri} second")
     assert f"its key {missing} is not there; get it from the vendor and put it there" in line
