@@ -12,8 +12,11 @@ import pytest
 
 from cycle.keeping import installed, put_deb, store
 from cycle.signed.conftest import KEY, SQUASHED, squashed
+from testbed.fixtures import only_on
 from testbed.packages import TinyPackage
 from testbed.workstation import Workstation
+
+pytestmark = only_on("bookworm")  # the attacks on a signed store are tried on trixie
 
 TOOL = TinyPackage("tool", "1.0", files={"usr/share/tool": "genuine\n"})
 EVIL = TinyPackage("tool", "1.0", files={"usr/share/tool": "planted\n"})
