@@ -233,8 +233,9 @@ class Directory:
 
     def remove_unfinished(self, *below: str) -> None:
         """Delete what a process that died left half written, here or in these directories here."""
+        gone = FileNotFoundError, UntrustedError  # the latter is said when it's used
         for name in below:
-            with contextlib.suppress(FileNotFoundError), self.subdirectory(name) as directory:
+            with contextlib.suppress(*gone), self.subdirectory(name) as directory:
                 directory.remove_unfinished()
         if not below:
             with self._trust.acting():
