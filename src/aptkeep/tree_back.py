@@ -5,7 +5,6 @@ What can't be put back costs only itself: its reason is noted, by path, and the 
 
 from __future__ import annotations
 
-import hashlib
 import os
 from dataclasses import replace
 from functools import cache, partial
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from aptkeep import files
 from aptkeep.errors import CorruptError, attempt
+from aptkeep.looking import examine
 from aptkeep.machine import shipped, tree, tree_write
 from aptkeep.machine.tree_state import TreeState
 from aptkeep.model import Node, NodeKind, Pending
@@ -196,14 +196,6 @@ def _read(path: str, seen: Seen, wanted: Node) -> Node:
     if wanted.kind is not NodeKind.FILE or seen.size != wanted.size:
         return other
     try:
-        return _file(path, seen) or other
+        return examine(path, seen)
     except OSError:
         return other  # it changes, or can't be read
-
-
-def _file(path: str, seen: Seen) -> Node | None:
-    digest = hashlib.sha256()
-    with tree.opened(path, seen) as descriptor:
-        while piece := os.read(descriptor, 1 << 20):
-            digest.update(piece)
-        return tree.node(path, seen, digest.hexdigest(), tree.capabilities(descriptor))

@@ -12,6 +12,7 @@ import contextlib
 import hashlib
 from typing import TYPE_CHECKING
 
+from aptkeep import files
 from aptkeep.errors import CorruptError
 from aptkeep.model import KeptTree, NodeKind
 from aptkeep.store.format import listing
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 SUBDIRECTORY, CONTENTS = "trees", "files"
 _LIMIT = 64 << 20
 _PIECE = 1 << 20
-_FEW = 32
-"""How many files are synchronized one by one: more are faster with all else on the file system."""
 
 
 def location(tree: KeptTree) -> tuple[str, str]:
@@ -79,7 +78,7 @@ class Contents:
 
         NotRegularError where it has over `limit` bytes.
         """
-        here, mode, synced = self._directory, 0o600 if private else 0o644, self._added < _FEW
+        here, mode, synced = self._directory, 0o600 if private else 0o644, self._added < files.FEW
         received = here.received(descriptor, mode=mode, limit=limit, synced=synced)
         with received as (temporary, sha256, _size):
             if private or not here.has(sha256) or _digest_of(here, sha256) != sha256:
@@ -94,7 +93,7 @@ class Contents:
     def sync(self) -> None:
         """Have everything that was received on disk, before anything names it."""
         if self._added:
-            self._directory.sync(whole=self._added > _FEW)
+            self._directory.sync(whole=self._added > files.FEW)
 
 
 @contextlib.contextmanager

@@ -47,7 +47,7 @@ def test_an_environment_there_survives_a_stop(
         machine.copy_in(tmp_path / "channel", _CHANNEL)
         named = re.findall("^  - ~/(.*)$", machine.read_text(AT), re.MULTILINE)
         environments, packages = (f"{HOME}/{path}" for path in named)
-        prefix = f"{environments}/work"
+        prefix = f"{environments}/mine"
         command = ("python3", "-c", conda.INSTALL, f"file://{_CHANNEL}", packages, prefix)
         environment = {"PYTHONPATH": _RATTLER}
         machine.run(*command, "tinything", user=USER, env=environment, cwd=HOME)
@@ -57,5 +57,5 @@ def test_an_environment_there_survives_a_stop(
         machine.stop()
         machine.boot(network=False)
         assert machine.run(f"{prefix}/bin/tinything", user=USER).stdout == hello
-        installed = {path.name for path in (machine.home / ".conda/envs/work/conda-meta").iterdir()}
+        installed = {path.name for path in (machine.home / ".conda/envs/mine/conda-meta").iterdir()}
         assert installed >= {"history", "tinylib-1.0-0.json", "tinything-1.0-0.json"}
